@@ -43,13 +43,13 @@ export function declaredTimeout(text: string): number | undefined {
 }
 
 /** Files of which the path contains one of the filters; all of them when there is no filter. */
-export function select(files: readonly TestFile[], filters: readonly string[]): TestFile[] {
+export function select<T extends { path: string }>(files: readonly T[], filters: readonly string[]): T[] {
   if (filters.length === 0) return [...files]
   return files.filter((file) => filters.some((filter) => file.path.includes(filter)))
 }
 
 /** Filters that match no file: most likely a mistake in typing. */
-export function unmatched(files: readonly TestFile[], filters: readonly string[]): string[] {
+export function unmatched(files: readonly { path: string }[], filters: readonly string[]): string[] {
   return filters.filter((filter) => !files.some((file) => file.path.includes(filter)))
 }
 

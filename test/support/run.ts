@@ -42,18 +42,20 @@ process.exitCode = await main(process.argv.slice(2))
 
 async function main(filters: string[]): Promise<number> {
   const { files, broken } = discover()
-  const wrong = unmatched(files, filters)
+  const wrong = unmatched([...files, ...broken], filters)
   for (const filter of wrong) console.log(`no test file has '${filter}' in its path`)
-  for (const message of broken) console.log(message)
   const chosen = wrong.length > 0 ? [] : inOrder(select(files, filters))
+  const unfit = wrong.length > 0 ? [] : select(broken, filters)
 
   const jobs = jobsAtATime()
-  const results: Totals[] = broken.map(() => ({ passed: 0, failed: 1, skipped: 0 }))
+  const results: Totals[] = unfit.map(() => ({ passed: 0, failed: 1, skipped: 0 }))
+  const failed = unfit.map(({ path }) => path)
   const width = Math.max(0, ...chosen.map((file) => file.path.length))
-  const failed: string[] = []
   const directory = temporaryDirectory('tidemark-test')
   const seed = process.env.SEED ? `, SEED=${process.env.SEED}` : ''
   console.log(`${chosen.length} files, ${jobs} at a time${seed}`)
+
+  for (const { path, message } of unfit) console.log(`failed ${path}: ${message}`)
 
   const waiting = [...chosen]
   async function work(): Promise<void> {
@@ -75,9 +77,9 @@ async function main(filters: string[]): Promise<number> {
   return exitCode(totals)
 }
 
-function discover(): { files: TestFile[]; broken: string[] } {
+function discover(): { files: TestFile[]; broken: { path: string; message: string }[] } {
   const files: TestFile[] = []
-  const broken: string[] = []
+  const broken: { path: string; message: string }[] = []
   for (const name of readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })) {
     if (!name.endsWith('.test.ts')) continue
     const path = join('test', name).split(sep).join('/')
@@ -85,7 +87,7 @@ function discover(): { files: TestFile[]; broken: string[] } {
     try {
       files.push({ path, bytes: text.length, timeoutSeconds: declaredTimeout(text) })
     } catch (error) {
-      broken.push(`failed ${path}: ${(error as Error).message}`)
+      broken.push({ path, message: (error as Error).message })
     }
   }
   return { files, broken }
