@@ -62,7 +62,6 @@ export function inOrder(files: readonly TestFile[]): TestFile[] {
 }
 
 export function plainText(output: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours start with an escape character.
   return output.replace(/\u001b\[[\d;]*m/g, '')
 }
 
