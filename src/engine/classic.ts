@@ -1,0 +1,117 @@
+/**
+ * The engine on LevelDB: the only file that imports classic-level, and the one place that knows its traps
+ * (FORMAT.md, "What LevelDB needs").
+ *
+ * - Opened with `multithreading`, so that a checkpoint's worker can open it too: the first to open is the last to close.
+ * - Text keys and values; chained batches; reads in chunks with a raised high-water mark.
+ */
+import type { AbstractChainedBatch, AbstractLevel } from 'abstract-level'
+import { ClassicLevel } from 'classic-level'
+import { SCAN_CHUNK_BYTES } from '../limits.ts'
+import type { EngineOptions } from '../options.ts'
+import type { Engine, EngineBatch, Entry, ScanRange } from './engine.ts'
+import { END } from './keyspaces.ts'
+
+type TextLevel = AbstractLevel<string | Buffer | Uint8Array, string, string>
+type TextBatch = AbstractChainedBatch<TextLevel, string, string>
+
+/** Opens the LevelDB in a directory (its real path: one spelling for all threads). Throws what LevelDB says. */
+export async function openClassicEngine(
+  realPath: string,
+  sizes: Required<EngineOptions>,
+  mustExist: boolean,
+): Promise<Engine> {
+  const level = new ClassicLevel<string, string>(realPath, {
+    keyEncoding: 'utf8',
+    valueEncoding: 'utf8',
+    createIfMissing: !mustExist,
+    multithreading: true,
+    cacheSize: sizes.cacheBytes,
+    writeBufferSize: sizes.writeBufferBytes,
+    maxFileSize: sizes.maxFileBytes,
+  })
+  await level.open()
+  return new LevelEngine(level as unknown as TextLevel)
+}
+
+/** The engine on any level of the abstract-level family. */
+export class LevelEngine implements Engine {
+  readonly #level: TextLevel
+
+  constructor(level: TextLevel) {
+    this.#level = level
+  }
+
+  getMany(keys: string[]): Promise<(string | undefined)[]> {
+    return this.#level.getMany(keys)
+  }
+
+  get(key: string): string | undefined {
+    return this.#level.getSync(key)
+  }
+
+  batch(): EngineBatch {
+    return this.#level.batch() as unknown as EngineBatch
+  }
+
+  write(batch: EngineBatch, flushToDisk: boolean): Promise<void> {
+    return (batch as unknown as TextBatch).write({ sync: flushToDisk } as object)
+  }
+
+  scan(range: ScanRange): { read(): Promise<Entry[]> } {
+    const iterator = this.#level.iterator({
+      ...(range.from === undefined ? {} : { gte: range.from }),
+      ...(range.after === undefined ? {} : { gt: range.after }),
+      lt: range.to,
+      limit: range.limit,
+      reverse: range.reverse ?? false,
+      highWaterMarkBytes: SCAN_CHUNK_BYTES,
+    } as object)
+    return {
+      read: async () => {
+        try {
+          const entries = await iterator.nextv(range.limit)
+          while (entries.length < range.limit) {
+            const more = await iterator.nextv(range.limit - entries.length)
+            if (more.length === 0) break
+            for (const entry of more) entries.push(entry)
+          }
+          return entries
+        } finally {
+          await iterator.close()
+        }
+      },
+    }
+  }
+
+  async flush(): Promise<void> {
+    await this.#compactRange(END, END)
+  }
+
+  async compact(): Promise<void> {
+    await this.#compactRange('', END)
+  }
+
+  close(): Promise<void> {
+    return this.#level.close()
+  }
+
+  async #compactRange(start: string, end: string): Promise<void> {
+    const level = this.#level as { compactRange?: (start: string, end: string) => Promise<void> }
+    await level.compactRange?.(start, end)
+  }
+}
+
+/** Whether opening failed because something else has the store open. */
+export function isLockedError(error: unknown): boolean {
+  return causeCode(error) === 'LEVEL_LOCKED'
+}
+
+export function isCorruptionError(error: unknown): boolean {
+  return causeCode(error) === 'LEVEL_CORRUPTION'
+}
+
+function causeCode(error: unknown): unknown {
+  const { code, cause } = error as { code?: string; cause?: unknown }
+  return code === 'LEVEL_DATABASE_NOT_OPEN' ? (cause as { code?: string } | undefined)?.code : code
+}

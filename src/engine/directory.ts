@@ -1,0 +1,159 @@
+/**
+ * A store's directory: whose it is, before LevelDB touches it.
+ *
+ * - A directory that is not empty and has no marker file is not ours, and stays untouched.
+ * - A store is open once in a process, whatever its path is spelled like, and whichever thread asks. LevelDB's own lock
+ *   tells other processes apart, but a second attempt within this process would lose it (POSIX drops a process's locks of
+ *   a file when any descriptor of it is closed): so it is never made, and LOCK is never opened or copied.
+ */
+import { randomBytes } from 'node:crypto'
+import fs from 'node:fs'
+import path from 'node:path'
+import { invalidArgument, TidemarkError } from '../errors.ts'
+
+export const MARKER_FILE = 'TIDEMARK'
+/** The newest stored format that this code reads and writes. */
+export const FORMAT_VERSION = 1
+
+const OPEN_STORES = Symbol.for('tidemark.openStores')
+type OpenStores = Set<string>
+
+/** Shared by every copy of this package in the thread. */
+function openStores(): OpenStores {
+  const holder = globalThis as { [OPEN_STORES]?: OpenStores }
+  holder[OPEN_STORES] ??= new Set()
+  return holder[OPEN_STORES]
+}
+
+export interface ClaimedDirectory {
+  /** One spelling for everyone. */
+  realPath: string
+  /** Whether there was nothing in it. */
+  isNew: boolean
+  release(): void
+}
+
+/** Claims a directory for a store, created when absent. Throws TIDEMARK_LOCKED, _UNSUPPORTED_FORMAT, _INVALID_ARGUMENT. */
+export async function claimDirectory(location: string): Promise<ClaimedDirectory> {
+  if (typeof location !== 'string' || location === '' || location.includes('\0')) {
+    throw invalidArgument('location must be the path of a directory')
+  }
+  await makeDirectory(location)
+  const realPath = await fs.promises.realpath(location)
+  const { dev, ino } = await fs.promises.stat(realPath)
+  const identity = `${dev}:${ino}`
+  const stores = openStores()
+  if (stores.has(identity) || isLockHeldByThisProcess(realPath)) throw lockedError(location)
+  const isNew = await checkMarker(realPath, location)
+  if (stores.has(identity)) throw lockedError(location)
+  stores.add(identity)
+  return { realPath, isNew, release: () => stores.delete(identity) }
+}
+
+export function lockedError(location: string, cause?: unknown): TidemarkError {
+  return new TidemarkError(
+    'TIDEMARK_LOCKED',
+    `the store ${location} is open already, here or in another process: close it there first`,
+    { cause },
+  )
+}
+
+async function makeDirectory(location: string): Promise<void> {
+  try {
+    await fs.promises.mkdir(location, { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    throw invalidArgument(`location ${location} is not a directory and cannot be made one: ${cause}`, cause)
+  }
+}
+
+/** Another thread's store shows only by its descriptor of LOCK: compared by inode, without opening the file. */
+function isLockHeldByThisProcess(realPath: string): boolean {
+  let lock: fs.Stats
+  let descriptors: string[]
+  try {
+    lock = fs.statSync(path.join(realPath, 'LOCK'))
+    descriptors = fs.readdirSync('/dev/fd')
+  } catch {
+    return false // No LOCK yet, or a system without /dev/fd, where the thread's own list has to do.
+  }
+  return descriptors.some((descriptor) => {
+    try {
+      const { dev, ino } = fs.fstatSync(Number(descriptor))
+      return dev === lock.dev && ino === lock.ino
+    } catch {
+      return false // Closed in the meantime: the descriptor of readdir itself, for one.
+    }
+  })
+}
+
+/** Whether the directory is empty; throws where it is not ours, or newer. */
+async function checkMarker(realPath: string, location: string): Promise<boolean> {
+  const files = (await fs.promises.readdir(realPath)).filter((name) => !name.startsWith(`${MARKER_FILE}.`))
+  if (files.length === 0) return true
+  if (!files.includes(MARKER_FILE)) {
+    throw new TidemarkError(
+      'TIDEMARK_UNSUPPORTED_FORMAT',
+      `${location} is not a Tidemark store and is not empty: it was left untouched; give an empty or a new directory`,
+    )
+  }
+  const format = readFormat(await fs.promises.readFile(path.join(realPath, MARKER_FILE), 'utf8'))
+  if (format === undefined) {
+    throw new TidemarkError(
+      'TIDEMARK_UNSUPPORTED_FORMAT',
+      `${location} is not a Tidemark store: its file ${MARKER_FILE} says something else; it was left untouched`,
+    )
+  }
+  if (format > FORMAT_VERSION) {
+    throw new TidemarkError(
+      'TIDEMARK_UNSUPPORTED_FORMAT',
+      `${location} has format ${format}, and this Tidemark reads up to ${FORMAT_VERSION}: use a newer Tidemark; it was left untouched`,
+    )
+  }
+  return false
+}
+
+function readFormat(text: string): number | undefined {
+  const match = /^tidemark store\nformat (\d{1,9})\n$/.exec(text)
+  return match === null ? undefined : Number(match[1])
+}
+
+/** Says in the directory what is stored there: atomically, and on disk before this resolves. */
+export async function writeMarker(realPath: string, formatVersion: number): Promise<void> {
+  const temporary = path.join(realPath, `${MARKER_FILE}.${randomBytes(4).toString('hex')}`)
+  const file = await fs.promises.open(temporary, 'wx', 0o600)
+  try {
+    await file.writeFile(`tidemark store\nformat ${formatVersion}\n`)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await fs.promises.rename(temporary, path.join(realPath, MARKER_FILE))
+  await syncDirectory(realPath)
+}
+
+/** Puts a directory's entries on disk: what was created or renamed in it survives a power loss. */
+export async function syncDirectory(directory: string): Promise<void> {
+  const handle = await fs.promises.open(directory, 'r')
+  try {
+    await handle.sync()
+  } catch (error) {
+    // Some file systems have no such thing for directories.
+    if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error
+  } finally {
+    await handle.close()
+  }
+}
+
+/** LevelDB 1.20 syncs neither CURRENT's directory entry nor a new MANIFEST: done here, once after opening. */
+export async function syncEngineFiles(realPath: string): Promise<void> {
+  for (const name of await fs.promises.readdir(realPath)) {
+    if (name !== 'CURRENT' && !name.startsWith('MANIFEST-')) continue
+    const file = await fs.promises.open(path.join(realPath, name), 'r')
+    try {
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+  }
+  await syncDirectory(realPath)
+}

@@ -1,0 +1,47 @@
+/**
+ * What Tidemark asks of a key-value store: ordered text keys, atomic batches, short scans. `classic.ts` gives it on
+ * LevelDB; tests give it in memory.
+ *
+ * - One write is under way at a time; a caller waits for the one before (two writes of LevelDB are not ordered).
+ * - A cursor is a view of one moment, and is closed after one chunk: LevelDB 1.20 brings deleted keys back when a view
+ *   is held long (google/leveldb#320).
+ */
+
+export interface EngineBatch {
+  put(key: string, value: string): void
+  del(key: string): void
+}
+
+export interface ScanRange {
+  /** First key, included. */
+  from?: string
+  /** Last key before, excluded. */
+  after?: string
+  /** End of the range, excluded. */
+  to: string
+  /** Most entries to read. */
+  limit: number
+  reverse?: boolean
+}
+
+export type Entry = readonly [key: string, value: string]
+
+export interface Engine {
+  /** The values of keys, in their order; undefined where there is none. */
+  getMany(keys: string[]): Promise<(string | undefined)[]>
+  /** One value, at once: it may read the disk on this thread. */
+  get(key: string): string | undefined
+  batch(): EngineBatch
+  /** Writes a batch; when `flushToDisk`, it survives a power loss once this resolves. */
+  write(batch: EngineBatch, flushToDisk: boolean): Promise<void>
+  /**
+   * Opens a view of this moment on a range; `read` returns its entries, at most `limit`, and closes it.
+   * Two scans opened one after the other see their moments in that order.
+   */
+  scan(range: ScanRange): { read(): Promise<Entry[]> }
+  /** Writes what is in memory into tables, so that opening again has nothing to replay. */
+  flush(): Promise<void>
+  /** Rewrites everything, without what was deleted. */
+  compact(): Promise<void>
+  close(): Promise<void>
+}

@@ -1,0 +1,63 @@
+/**
+ * Migrations of the stored format: forward only, one step a file in `migrations/`, resumable after a kill at any point.
+ *
+ * - The format version is in the store (`m!store`) and in the marker file, which is written first: a Tidemark that is too
+ *   old refuses a store whose migration has begun.
+ * - A step's own work must be harmless when done twice; its last batch carries the new version, so it ends atomically.
+ */
+import { TidemarkError } from '../errors.ts'
+import { verifiedBody, withChecksum } from '../timer/checksum.ts'
+import { writeMarker } from './directory.ts'
+import type { Engine, EngineBatch } from './engine.ts'
+import { META_STORE } from './keyspaces.ts'
+
+/** What a store is, whatever it holds. */
+export interface StoreRecord {
+  formatVersion: number
+  storeId: string
+  maxParallelism: number
+  /** The key groups it takes, both ends included: all of them, unless it was restored for a part. */
+  keyGroups: { start: number; end: number }
+}
+
+export interface Migration {
+  /** The format version that it leads to. */
+  version: number
+  name: string
+  /** Does its work, and returns the last batch, not written yet, with the record to store in it. */
+  up(engine: Engine, record: StoreRecord): Promise<{ batch: EngineBatch; record: StoreRecord }>
+}
+
+/** Reads what a store is; undefined where nothing is stored yet. */
+export function readStoreRecord(engine: Engine): StoreRecord | undefined {
+  const value = engine.get(META_STORE)
+  if (value === undefined) return undefined
+  const body = verifiedBody(META_STORE, value)
+  if (body === undefined) {
+    throw new TidemarkError('TIDEMARK_CORRUPT', "the store's own record is damaged: restore a checkpoint")
+  }
+  return JSON.parse(body) as StoreRecord
+}
+
+export function putStoreRecord(batch: EngineBatch, record: StoreRecord): void {
+  batch.put(META_STORE, withChecksum(META_STORE, JSON.stringify(record)))
+}
+
+/** Brings a store to the newest format, step by step; `fresh` is what a new one becomes. */
+export async function migrate(
+  engine: Engine,
+  realPath: string,
+  migrations: readonly Migration[],
+  fresh: StoreRecord,
+): Promise<StoreRecord> {
+  let record = readStoreRecord(engine) ?? fresh
+  for (const migration of migrations) {
+    if (migration.version <= record.formatVersion) continue
+    await writeMarker(realPath, migration.version)
+    const last = await migration.up(engine, record)
+    record = { ...last.record, formatVersion: migration.version }
+    putStoreRecord(last.batch, record)
+    await engine.write(last.batch, true)
+  }
+  return record
+}

@@ -1,0 +1,68 @@
+/** Every limit of Tidemark, by name, with its unit. */
+
+/** Encoded key of a timer, in UTF-8. */
+export const MAX_KEY_BYTES = 1024
+/** Encoded namespace of a timer, in UTF-8. */
+export const MAX_NAMESPACE_BYTES = 1024
+/** JSON text of a payload, in UTF-8. */
+export const MAX_PAYLOAD_BYTES = 64 * 1024
+/** JSON text of a checkpoint's metadata, in UTF-8. */
+export const MAX_METADATA_BYTES = 64 * 1024
+/** Name of a service, in UTF-8. */
+export const MAX_SERVICE_NAME_BYTES = 256
+/** Services in one store: two characters of 64 name one. */
+export const MAX_SERVICES = 4096
+/** JSON Schemas of one service, in UTF-8. */
+export const MAX_SERVICE_SCHEMA_BYTES = 256 * 1024
+
+export const MIN_TIMESTAMP = -Number.MAX_SAFE_INTEGER
+export const MAX_TIMESTAMP = Number.MAX_SAFE_INTEGER
+
+export const DEFAULT_MAX_PARALLELISM = 128
+export const MAX_MAX_PARALLELISM = 32768
+
+/** Events that one commit takes before the next begins: large enough to share an fsync, small enough to overlap. */
+export const MAX_COMMIT_EVENTS = 1024
+/** Payload characters that one commit takes before the next begins. */
+export const MAX_COMMIT_CHARACTERS = 4 * 1024 * 1024
+/** Events that one indivisible step (replace, a handler's context) may have. */
+export const MAX_ATOMIC_EVENTS = 10_000
+
+/** Versions, and characters of log, after which an entry repeats the whole state, so that opening can start there. */
+export const ANCHOR_INTERVAL_VERSIONS = 512
+export const ANCHOR_INTERVAL_CHARACTERS = 256 * 1024
+/** Log entries that one commit trims: more than it adds, so that the log shrinks to what is kept. */
+export const MAX_LOG_TRIM_ENTRIES = 16
+
+/** Entries that one iterator reads: LevelDB 1.20 must not hold one for long (FORMAT.md of the engine). */
+export const SCAN_CHUNK_ENTRIES = 4000
+/** Bytes that one read of an iterator may return. */
+export const SCAN_CHUNK_BYTES = 1024 * 1024
+
+/** Due timers that a window reads at first, and at most, from the store. */
+export const MIN_WINDOW_PAGE_TIMERS = 128
+export const MAX_WINDOW_PAGE_TIMERS = 2048
+/** Timers that a window holds before its later half goes back to the store. */
+export const MAX_WINDOW_TIMERS = 8192
+/** Due timers whose payloads are read at once, ahead of their handlers. */
+export const DISPATCH_BATCH_TIMERS = 512
+/** Fired timers whose removal may be under way before the next handler waits. */
+export const MAX_REMOVALS_UNDER_WAY = 4096
+/** A drain gives the event loop a turn at least this often. */
+export const DRAIN_SLICE_MS = 4
+
+/** Longest sleep before the clock is read again: a clock may jump, a laptop may sleep. */
+export const MAX_WAKE_UP_MS = 60_000
+export const MIN_RETRY_DELAY_MS = 100
+export const MAX_RETRY_DELAY_MS = 60_000
+
+/** Retired entries that one purge commit removes. */
+export const PURGE_SLICE_ENTRIES = 2000
+
+/** How long close() waits for a handler that does not settle, before it closes without it: its timer stays. */
+export const CLOSE_HANDLER_GRACE_MS = 10_000
+
+/** Characters of entries in one checkpoint block, before compression. */
+export const CHECKPOINT_BLOCK_CHARACTERS = 64 * 1024
+/** Bytes that a checkpoint's reader allocates for a block at most, whatever the file says. */
+export const MAX_CHECKPOINT_BLOCK_BYTES = 1024 * 1024

@@ -1,0 +1,188 @@
+/**
+ * The calls that are not decided yet, in order: those that wait, and before them those that a commit has taken.
+ *
+ * - A commit takes calls from the front until it is full; it stops before a snapshot's cut, before a call that reads a
+ *   range while something is under way, and after a deleteAll, whose size shows only when it is read.
+ * - A call that one commit cannot hold (registerMany, deleteAll) stays at the front until its last slice.
+ * - What the undecided calls will make of a timer is indexed only when somebody asks, each call once.
+ */
+import { MAX_COMMIT_CHARACTERS, MAX_COMMIT_EVENTS } from '../limits.ts'
+import { type Call, type CutCall, needsRange } from './calls.ts'
+
+/** What a commit takes. */
+export interface Taken {
+  calls: Call[]
+  /** The last call, when it may go on in the next commit. */
+  last: (Call & { kind: 'registerMany' | 'deleteAll' }) | undefined
+  /** Whether it does: known at once for a registerMany, and for a deleteAll after reading. */
+  goesOn: boolean
+  /** Index behind the last timer of a registerMany to decide. */
+  registerManyEnd: number | undefined
+  /** Most entries of a deleteAll to read. */
+  rangeLimit: number
+}
+
+interface Effect {
+  sequence: number
+  there: boolean
+}
+
+const MAX_INDEXED_EFFECTS = 100_000
+const COMPACT_ABOVE = 4096
+
+export class CallQueue {
+  #items: Call[] = []
+  /** Sequence number of the first item. */
+  #base = 0
+  /** Index of the first call that is not taken, and of the first that is not decided. */
+  #next = 0
+  #undecided = 0
+  readonly #effects = new Map<string, Effect>()
+  readonly #ranges = new Map<string, number>()
+  #indexedTo = 0
+
+  push(call: Call): void {
+    this.#items.push(call)
+  }
+
+  /** A snapshot's cut, if one is at the front. */
+  takeCut(): CutCall | undefined {
+    const call = this.#items[this.#next]
+    if (call?.kind !== 'cut') return undefined
+    this.#next++
+    this.#undecided = this.#next
+    this.#compact()
+    return call
+  }
+
+  /** The calls of the next commit. `alone`: nothing is under way, so ranges of the store can be read. */
+  take(alone: boolean): Taken {
+    const taken: Taken = {
+      calls: [],
+      last: undefined,
+      goesOn: false,
+      registerManyEnd: undefined,
+      rangeLimit: MAX_COMMIT_EVENTS,
+    }
+    let events = 0
+    let characters = 0
+    while (
+      this.#next < this.#items.length &&
+      events < MAX_COMMIT_EVENTS &&
+      characters < MAX_COMMIT_CHARACTERS
+    ) {
+      const call = this.#items[this.#next]!
+      if (call.kind === 'cut' || (!alone && needsRange(call))) break
+      taken.calls.push(call)
+      if (call.kind === 'registerMany') {
+        let end = call.done
+        while (
+          end < call.identities.length &&
+          events < MAX_COMMIT_EVENTS &&
+          characters < MAX_COMMIT_CHARACTERS
+        ) {
+          characters += call.payloads[end]!.length
+          events++
+          end++
+        }
+        taken.registerManyEnd = end
+        taken.last = call
+        taken.goesOn = end < call.identities.length
+        break
+      }
+      if (call.kind === 'deleteAll') {
+        taken.last = call
+        taken.rangeLimit = Math.max(64, MAX_COMMIT_EVENTS - events)
+        break
+      }
+      this.#next++
+      events += call.kind === 'fire' ? 1 + call.calls.length : 1
+      if (call.kind === 'register' || call.kind === 'replace') characters += call.payload.length
+    }
+    return taken
+  }
+
+  /** Notes that what was taken is decided. */
+  decided(taken: Taken): void {
+    if (taken.last !== undefined && !taken.goesOn) this.#next++
+    this.#undecided = this.#next
+    this.#compact()
+  }
+
+  /** Empties the queue. */
+  takeAll(): Call[] {
+    const calls = this.#items.slice(this.#undecided)
+    this.#items = []
+    this.#next = 0
+    this.#undecided = 0
+    return calls
+  }
+
+  /** Whether the undecided calls leave a timer there; undefined where none of them touches it. */
+  effectOn(identity: string): boolean | undefined {
+    if (this.#undecided === this.#items.length) return undefined
+    this.#indexEffects()
+    const first = this.#base + this.#undecided
+    const effect = this.#effects.get(identity)
+    const known = effect !== undefined && effect.sequence >= first ? effect : undefined
+    if (this.#ranges.size > 0) {
+      const keyEnd = identity.indexOf('\0') + 1
+      const namespaceEnd = identity.indexOf('\0', keyEnd) + 1
+      const range = Math.max(
+        this.#ranges.get(identity.slice(0, keyEnd)) ?? -1,
+        this.#ranges.get(identity.slice(0, namespaceEnd)) ?? -1,
+      )
+      if (range >= first && range >= (known?.sequence ?? -1)) return false
+    }
+    return known?.there
+  }
+
+  #indexEffects(): void {
+    if (this.#effects.size > MAX_INDEXED_EFFECTS) {
+      this.#effects.clear()
+      this.#ranges.clear()
+      this.#indexedTo = 0
+    }
+    const start = Math.max(this.#undecided, this.#indexedTo - this.#base)
+    for (let i = start; i < this.#items.length; i++) this.#indexEffect(this.#items[i]!, this.#base + i)
+    this.#indexedTo = this.#base + this.#items.length
+  }
+
+  #indexEffect(call: Call, sequence: number): void {
+    switch (call.kind) {
+      case 'register':
+        this.#effects.set(call.identity, { sequence, there: true })
+        break
+      case 'delete':
+        this.#effects.set(call.identity, { sequence, there: false })
+        break
+      case 'registerMany':
+        for (const identity of call.identities) this.#effects.set(identity, { sequence, there: true })
+        break
+      case 'deleteAll':
+        this.#ranges.set(call.prefix, sequence)
+        break
+      case 'replace':
+        this.#ranges.set(call.prefix, sequence)
+        // Half a step later: its own timer stands after the others went.
+        this.#effects.set(call.identity, { sequence: sequence + 0.5, there: true })
+        break
+      case 'fire':
+        this.#effects.set(call.identity, { sequence, there: false })
+        for (const made of call.calls) this.#indexEffect(made, sequence)
+        break
+    }
+  }
+
+  #compact(): void {
+    if (this.#undecided < this.#items.length && this.#undecided < COMPACT_ABOVE) return
+    this.#base += this.#undecided
+    this.#items = this.#undecided === this.#items.length ? [] : this.#items.slice(this.#undecided)
+    this.#next -= this.#undecided
+    this.#undecided = 0
+    if (this.#items.length === 0 && this.#effects.size > 0) {
+      this.#effects.clear()
+      this.#ranges.clear()
+    }
+  }
+}

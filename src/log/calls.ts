@@ -1,0 +1,123 @@
+/**
+ * Calls as they wait in the commit pipeline, in the order in which they were made.
+ *
+ * - Everything in a call is validated and encoded: from here on nothing is refused for its form.
+ * - `answer` is set when the call is decided, and told when its commit is durable.
+ */
+import type { StoredTimer } from '../timer/stored.ts'
+import type { QueueState, ServiceState, StoreState } from './state.ts'
+
+/** Tells a call's outcome to whoever made it. */
+export interface Settle<T> {
+  resolve(answer: T): void
+  reject(error: unknown): void
+}
+
+/** register, delete and has: one timer, a yes or no. */
+export interface TimerCall {
+  readonly kind: 'register' | 'delete' | 'has'
+  readonly queue: QueueState
+  readonly identity: string
+  readonly timestamp: number
+  readonly payload: string
+  readonly settle: Settle<boolean> | undefined
+  answer: boolean
+}
+
+/** registerMany: as many commits as it takes, nothing in between. */
+export interface RegisterManyCall {
+  readonly kind: 'registerMany'
+  readonly queue: QueueState
+  readonly identities: readonly string[]
+  readonly timestamps: readonly number[]
+  readonly payloads: readonly string[]
+  readonly settle: Settle<number> | undefined
+  /** Timers decided so far. */
+  done: number
+  answer: number
+}
+
+/** deleteAll: every timer behind a prefix, in as many commits as it takes. */
+export interface DeleteAllCall {
+  readonly kind: 'deleteAll'
+  readonly queue: QueueState
+  /** Key, or key and namespace. */
+  readonly prefix: string
+  readonly settle: Settle<number> | undefined
+  /** The identity up to which it is done. */
+  position: string | undefined
+  answer: number
+}
+
+/** replace: the other timers of a key and namespace go, this one stands, in one commit. */
+export interface ReplaceCall {
+  readonly kind: 'replace'
+  readonly queue: QueueState
+  readonly prefix: string
+  readonly identity: string
+  readonly timestamp: number
+  readonly payload: string
+  readonly settle: Settle<number[]> | undefined
+  answer: number[]
+}
+
+export interface WatermarkCall {
+  readonly kind: 'watermark'
+  readonly service: ServiceState
+  readonly timestamp: number
+  readonly settle: Settle<void>
+}
+
+/** A service that is not stored yet. */
+export interface ServiceCall {
+  readonly kind: 'service'
+  readonly name: string
+  readonly schemas: string
+  readonly settle: Settle<ServiceState>
+  answer: ServiceState | undefined
+}
+
+/** What a handler may call through its context. */
+export type ContextCall = TimerCall | RegisterManyCall | DeleteAllCall | ReplaceCall
+
+/** The removal of a fired timer, and what its handler called. */
+export interface FireCall {
+  readonly kind: 'fire'
+  readonly queue: QueueState
+  readonly identity: string
+  readonly timestamp: number
+  /** The timer that the handler was given. */
+  readonly fired: StoredTimer
+  /** Whether something changed this timer since it was read. */
+  isStale(): boolean
+  readonly calls: readonly ContextCall[]
+  readonly settle: Settle<void>
+}
+
+/** A snapshot's place in the order of calls. */
+export interface CutCall {
+  readonly kind: 'cut'
+  /** Called between two commits, synchronously; the cut stands once the commit before it is durable. */
+  readonly take: (state: StoreState) => void
+  readonly settle: Settle<void>
+}
+
+export interface PurgeCall {
+  readonly kind: 'purge'
+  readonly keys: readonly string[]
+  readonly settle: Settle<void>
+}
+
+/** Resolves when every call before it is durable. */
+export interface BarrierCall {
+  readonly kind: 'barrier'
+  readonly settle: Settle<void>
+}
+
+export type Call = ContextCall | WatermarkCall | ServiceCall | FireCall | CutCall | PurgeCall | BarrierCall
+
+/** Whether deciding a call needs a range of the `timers` space, and not only single entries. */
+export function needsRange(call: Call): boolean {
+  if (call.kind === 'deleteAll' || call.kind === 'replace') return true
+  return call.kind === 'fire' && call.calls.length > 0 && call.calls.some(needsRange)
+}

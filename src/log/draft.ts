@@ -1,0 +1,290 @@
+/**
+ * Deciding a commit: what a call does, given what stands before it. Pure: no clock, no engine, no promise.
+ *
+ * - A draft sees what earlier events of its own commit did before it asks `lookup`.
+ * - Counts and set hashes of the queues move with every event, by one addition each.
+ * - A removed timer is retired only if a running snapshot holds it: the newest one's version is above the version since
+ *   which the timer stood. A timer that comes and goes in one commit is therefore never retired.
+ */
+import { invalidArgument } from '../errors.ts'
+import { MAX_ATOMIC_EVENTS } from '../limits.ts'
+import { addToSetHash, removeFromSetHash } from '../timer/checksum.ts'
+import { timestampText } from '../timer/identity.ts'
+import { makeStored, type StoredTimer } from '../timer/stored.ts'
+import { decodeTimestamp, encodeCount } from '../timer/text.ts'
+import type { ContextCall, FireCall, ReplaceCall, TimerCall } from './calls.ts'
+import type { Commit, CommitEvent } from './events.ts'
+import type { QueueState, ServiceState, StoreState } from './state.ts'
+
+/** What stands: a timer, or nothing. */
+export type Standing = StoredTimer | undefined
+
+/** What stands after a commit, where it differs from before; null: nothing does. */
+export type Changes = Map<string, StoredTimer | null>
+
+export interface DraftSources {
+  state: StoreState
+  timeMs: number
+  /** Version of the newest running snapshot, or 0. */
+  newestSnapshot: number
+  /** What stands before this commit. */
+  lookup(identity: string): Standing
+  /** What stands behind a prefix before this commit, in order of identity. */
+  range(call: ContextCall): readonly { identity: string; timer: StoredTimer }[]
+}
+
+export class Draft {
+  readonly version: number
+  readonly events: CommitEvent[] = []
+  /** What stands after this commit, where it differs from before. */
+  readonly changed: Changes = new Map()
+  readonly #sources: DraftSources
+  readonly #versionText: string
+  readonly #touched: QueueState[] = []
+  readonly #watermarks = new Map<ServiceState, number>()
+  /** Changed identities by the prefix of their key; made when a range is first asked for. */
+  #changedByKey: Map<string, string[]> | undefined
+
+  constructor(sources: DraftSources) {
+    this.#sources = sources
+    this.version = sources.state.decidedVersion + 1
+    this.#versionText = encodeCount(this.version)
+  }
+
+  standing(identity: string): Standing {
+    const changed = this.changed.get(identity)
+    if (changed === undefined) return this.#sources.lookup(identity)
+    return changed ?? undefined
+  }
+
+  /** Registers a timer; true: it is new. One that stands keeps all but its payload. */
+  register(queue: QueueState, identity: string, timestamp: number, payload: string): boolean {
+    const before = this.standing(identity)
+    if (before === undefined) {
+      const orderText = this.#versionText + encodeCount(this.events.length)
+      const timer = makeStored(identity, this.version, orderText, this.version, payload)
+      this.#touch(queue)
+      const totals = queue.decided
+      totals.count++
+      totals.setHash = addToSetHash(totals.setHash, timer.checksum)
+      if (timestamp < totals.low) totals.low = timestamp
+      this.#push('register', queue, identity, timestamp, timer, undefined, false)
+      this.#change(identity, timer)
+      return true
+    }
+    if (!hasPayload(before, payload)) this.#changePayload(queue, identity, timestamp, before, payload)
+    return false
+  }
+
+  #changePayload(
+    queue: QueueState,
+    identity: string,
+    timestamp: number,
+    before: StoredTimer,
+    payload: string,
+  ): void {
+    const timer = makeStored(identity, before.createVersion, before.orderText, this.version, payload)
+    this.#touch(queue)
+    const totals = queue.decided
+    totals.setHash = addToSetHash(removeFromSetHash(totals.setHash, before.checksum), timer.checksum)
+    this.#push('payload', queue, identity, timestamp, timer, before, this.#retire(before))
+    this.#change(identity, timer)
+  }
+
+  /** Removes a timer; true: it was there. */
+  delete(queue: QueueState, identity: string, timestamp: number): boolean {
+    const before = this.standing(identity)
+    if (before === undefined) return false
+    this.#remove('delete', queue, identity, timestamp, before)
+    return true
+  }
+
+  #remove(
+    kind: 'delete' | 'fire',
+    queue: QueueState,
+    identity: string,
+    timestamp: number,
+    before: StoredTimer,
+  ): void {
+    this.#touch(queue)
+    const totals = queue.decided
+    totals.count--
+    totals.setHash = removeFromSetHash(totals.setHash, before.checksum)
+    this.#push(kind, queue, identity, timestamp, before, undefined, this.#retire(before))
+    this.#change(identity, null)
+  }
+
+  /** Whether a running snapshot holds what now goes; if so it is counted as retired. */
+  #retire(before: StoredTimer): boolean {
+    if (before.sinceVersion >= this.#sources.newestSnapshot) return false
+    this.#sources.state.decidedRetired++
+    return true
+  }
+
+  /** Removes a fired timer, unless it was deleted or changed since its handler was given it; then its handler's calls. */
+  fire(call: FireCall): void {
+    const before =
+      call.isStale() || this.changed.has(call.identity) ? this.standing(call.identity) : call.fired
+    if (before !== undefined && before.value === call.fired.value) {
+      this.#remove('fire', call.queue, call.identity, call.timestamp, before)
+    }
+    for (const made of call.calls) this.context(made)
+  }
+
+  context(call: ContextCall): void {
+    switch (call.kind) {
+      case 'registerMany':
+        this.registerSome(call, call.identities.length)
+        break
+      case 'deleteAll':
+        this.deleteAll(call)
+        break
+      case 'replace':
+        this.replace(call)
+        break
+      default:
+        this.timer(call)
+    }
+  }
+
+  timer(call: TimerCall): void {
+    if (call.kind === 'register') {
+      call.answer = this.register(call.queue, call.identity, call.timestamp, call.payload)
+    } else if (call.kind === 'delete') {
+      call.answer = this.delete(call.queue, call.identity, call.timestamp)
+    } else {
+      call.answer = this.standing(call.identity) !== undefined
+    }
+  }
+
+  /** Registers the next timers of a call, up to the index `end`. */
+  registerSome(call: ContextCall & { kind: 'registerMany' }, end: number): void {
+    for (let i = call.done; i < end; i++) {
+      if (this.register(call.queue, call.identities[i]!, call.timestamps[i]!, call.payloads[i]!))
+        call.answer++
+    }
+    call.done = end
+  }
+
+  /** Removes what a range holds; the range may be a slice, and then the next one goes on behind it. */
+  deleteAll(call: ContextCall & { kind: 'deleteAll' }): void {
+    for (const identity of this.#identitiesIn(call, call.prefix)) {
+      if (this.delete(call.queue, identity, identityTimestamp(identity))) call.answer++
+    }
+  }
+
+  replace(call: ReplaceCall): void {
+    const identities = this.#identitiesIn(call, call.prefix)
+    // A handler's replace was checked when it was recorded, and now goes with the rest of its commit.
+    if (call.settle !== undefined && identities.length > MAX_ATOMIC_EVENTS) {
+      throw invalidArgument(
+        `replace would remove ${identities.length} timers in one step, ${MAX_ATOMIC_EVENTS} at most: deleteAll them first`,
+      )
+    }
+    for (const identity of identities) {
+      if (identity === call.identity) continue
+      const timestamp = identityTimestamp(identity)
+      if (this.delete(call.queue, identity, timestamp)) call.answer.push(timestamp)
+    }
+    call.answer.sort((a, b) => a - b)
+    this.register(call.queue, call.identity, call.timestamp, call.payload)
+  }
+
+  /** The identities behind a prefix that may stand: those read, and those that this commit changed. */
+  #identitiesIn(call: ContextCall, prefix: string): string[] {
+    this.#changedByKey ??= groupByKey(this.changed.keys())
+    const identities = new Set<string>()
+    for (const { identity } of this.#sources.range(call)) identities.add(identity)
+    for (const identity of this.#changedByKey.get(keyPart(prefix)) ?? []) {
+      if (identity.startsWith(prefix) && this.changed.get(identity) !== null) identities.add(identity)
+    }
+    return [...identities]
+  }
+
+  watermark(service: ServiceState, timestamp: number): void {
+    if (timestamp <= service.decidedWatermark) return
+    service.decidedWatermark = timestamp
+    this.#watermarks.set(service, timestamp)
+    this.events.push({ kind: 'watermark', service, timestamp })
+  }
+
+  service(service: ServiceState): void {
+    this.#sources.state.addService(service)
+    this.events.push({ kind: 'service', service })
+  }
+
+  purge(keys: readonly string[]): void {
+    this.#sources.state.decidedRetired -= keys.length
+    this.events.push({ kind: 'purge', keys })
+  }
+
+  /** Ends the draft. `anchor`: the entry is to tell everything, not only what changed. */
+  finish(anchor: boolean): Commit {
+    const { state, timeMs } = this.#sources
+    if (this.events.length > 0) state.decidedVersion = this.version
+    const queues = anchor ? state.queues() : this.#touched
+    const totals = Array.from(queues, (queue) => ({ queue, totals: { ...queue.decided } }))
+    const watermarks = anchor
+      ? state.services.map((service) => ({ service, watermark: service.decidedWatermark }))
+      : Array.from(this.#watermarks, ([service, watermark]) => ({ service, watermark }))
+    return {
+      version: state.decidedVersion,
+      timeMs,
+      events: this.events,
+      totals,
+      watermarks,
+      retired: state.decidedRetired,
+    }
+  }
+
+  #touch(queue: QueueState): void {
+    if (queue.touchedIn === this.version) return
+    queue.touchedIn = this.version
+    this.#touched.push(queue)
+  }
+
+  #push(
+    kind: 'register' | 'payload' | 'delete' | 'fire',
+    queue: QueueState,
+    identity: string,
+    timestamp: number,
+    timer: StoredTimer,
+    previous: StoredTimer | undefined,
+    retire: boolean,
+  ): void {
+    this.events.push({ kind, queue, identity, timestamp, timer, previous, retire })
+  }
+
+  #change(identity: string, standing: StoredTimer | null): void {
+    this.changed.set(identity, standing)
+    if (this.#changedByKey === undefined) return
+    const part = keyPart(identity)
+    const identities = this.#changedByKey.get(part)
+    if (identities === undefined) this.#changedByKey.set(part, [identity])
+    else identities.push(identity)
+  }
+}
+
+function hasPayload(timer: StoredTimer, payload: string): boolean {
+  const { value, payloadStart } = timer
+  return value.length === payloadStart + payload.length + 8 && value.startsWith(payload, payloadStart)
+}
+
+function keyPart(text: string): string {
+  return text.slice(0, text.indexOf('\0') + 1)
+}
+
+function groupByKey(identities: Iterable<string>): Map<string, string[]> {
+  const groups = new Map<string, string[]>()
+  for (const identity of identities) {
+    const part = keyPart(identity)
+    const group = groups.get(part)
+    if (group === undefined) groups.set(part, [identity])
+    else group.push(identity)
+  }
+  return groups
+}
+
+function identityTimestamp(identity: string): number {
+  return decodeTimestamp(timestampText(identity), 0)
+}

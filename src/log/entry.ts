@@ -1,0 +1,241 @@
+/**
+ * Log entries: the bytes of the `log` space, shared by writer and reader (FORMAT.md of the engine, "log").
+ *
+ * - The checksum of an entry covers its key and body, and the body holds the checksum of the entry before: a chain.
+ * - An *anchor* is an entry that tells the totals of every queue and the watermark of every service; every entry names
+ *   the newest anchor and the oldest entry that is kept, so that opening knows where to begin without a search.
+ */
+import { CHECKSUM_CHARACTERS, checksumOf, encodeChecksum, verifiedBody } from '../timer/checksum.ts'
+import { escapePart, identityEnd, type TimeDomain, unescapePart } from '../timer/identity.ts'
+import {
+  countLength,
+  decodeCount,
+  decodeDigits,
+  decodeTimestamp,
+  encodeCount,
+  encodePair,
+  encodeTimestamp,
+} from '../timer/text.ts'
+import type { Commit, CommitEvent } from './events.ts'
+import type { QueueTotals } from './state.ts'
+
+export interface EntryHead {
+  version: number
+  timeMs: number
+  /** Oldest version whose entry is kept after this one. */
+  oldest: number
+  /** Newest anchor; the entry's own version when it is one. */
+  anchor: number
+  /** Checksum of the entry before. */
+  previous: number
+  /** Timers deleted and not purged, after it. */
+  retired: number
+}
+
+export interface ParsedEntry extends EntryHead {
+  checksum: number
+  totals: (QueueTotals & { serviceId: number; domain: TimeDomain })[]
+  watermarks: { serviceId: number; watermark: number }[]
+  eventCount: number
+  /** Where the events begin and end in the value. */
+  eventsStart: number
+  eventsEnd: number
+}
+
+/** An event as the log names it. */
+export type LoggedEvent =
+  | { kind: 'register'; identity: string; payload: string; createVersion: number; place: number }
+  | { kind: 'payload'; identity: string; payload: string; orderText: string }
+  | { kind: 'delete' | 'fire'; identity: string; orderText: string }
+  | { kind: 'watermark'; serviceId: number; watermark: number }
+  | { kind: 'service'; serviceId: number; name: string; schemas: string }
+  | { kind: 'purge'; entries: number }
+
+/** The text of a queue's totals. */
+function totalsText(serviceId: number, domain: TimeDomain, totals: QueueTotals): string {
+  const queue = encodePair(serviceId) + (domain === 'eventTime' ? 'e' : 'p')
+  return queue + encodeCount(totals.count) + encodeTimestamp(totals.setHash) + encodeTimestamp(totals.low)
+}
+
+function eventText(event: CommitEvent): string {
+  switch (event.kind) {
+    case 'register': {
+      const { value, payloadStart } = event.timer
+      return `r${event.identity.slice(1)}${value.slice(payloadStart, -CHECKSUM_CHARACTERS)}\0`
+    }
+    case 'payload': {
+      const { value, payloadStart, orderText } = event.timer
+      return `p${event.identity.slice(1)}${orderText}${value.slice(payloadStart, -CHECKSUM_CHARACTERS)}\0`
+    }
+    case 'delete':
+      return `d${event.identity.slice(1)}${event.timer.orderText}`
+    case 'fire':
+      return `f${event.identity.slice(1)}${event.timer.orderText}`
+    case 'watermark':
+      return `w${encodePair(event.service.id)}${encodeTimestamp(event.timestamp)}`
+    case 'service':
+      return `s${encodePair(event.service.id)}${escapePart(event.service.name)}\0${event.service.schemas}\0`
+    case 'purge':
+      return `g${encodeCount(event.keys.length)}`
+  }
+}
+
+/** Writes an entry; returns its value and the checksum that the next one chains to. */
+export function encodeEntry(
+  key: string,
+  head: EntryHead,
+  commit: Commit,
+): { value: string; checksum: number } {
+  let body =
+    encodeTimestamp(head.timeMs) +
+    encodeCount(head.oldest) +
+    encodeCount(head.anchor) +
+    encodeChecksum(head.previous) +
+    encodeCount(head.retired) +
+    encodeCount(commit.totals.length)
+  for (const { queue, totals } of commit.totals) body += totalsText(queue.service.id, queue.domain, totals)
+  body += encodeCount(commit.watermarks.length)
+  for (const { service, watermark } of commit.watermarks) {
+    body += encodePair(service.id) + encodeTimestamp(watermark)
+  }
+  body += encodeCount(commit.events.length)
+  for (const event of commit.events) body += eventText(event)
+  const checksum = checksumOf(key, body)
+  return { value: body + encodeChecksum(checksum), checksum }
+}
+
+/** Reads counts and timestamps one after the other; `at` is NaN once something was not there. */
+class Cursor {
+  readonly text: string
+  at: number
+
+  constructor(text: string, at: number) {
+    this.text = text
+    this.at = at
+  }
+
+  count(): number {
+    const value = decodeCount(this.text, this.at)
+    this.at += countLength(this.text, this.at)
+    return value
+  }
+
+  digits(length: number): number {
+    const value = decodeDigits(this.text, this.at, length)
+    this.at += length
+    return value
+  }
+
+  timestamp(): number {
+    const value = decodeTimestamp(this.text, this.at)
+    this.at += 9
+    return value
+  }
+
+  domain(): TimeDomain {
+    const domain = this.text[this.at]
+    this.at = domain === 'e' || domain === 'p' ? this.at + 1 : Number.NaN
+    return domain === 'e' ? 'eventTime' : 'processingTime'
+  }
+}
+
+/** Reads an entry's head and totals; undefined where its checksum or its form is wrong. */
+export function parseEntry(key: string, value: string): ParsedEntry | undefined {
+  const body = verifiedBody(key, value)
+  if (body === undefined) return undefined
+  const version = decodeTimestamp(key, 1)
+  const checksum = decodeDigits(value, body.length, CHECKSUM_CHARACTERS)
+  const cursor = new Cursor(body, 0)
+  const timeMs = cursor.timestamp()
+  const oldest = cursor.count()
+  const anchor = cursor.count()
+  const previous = cursor.digits(CHECKSUM_CHARACTERS)
+  const retired = cursor.count()
+  const totals: ParsedEntry['totals'] = []
+  for (let left = cursor.count(); left > 0 && cursor.at < body.length; left--) {
+    const serviceId = cursor.digits(2)
+    const domain = cursor.domain()
+    totals.push({
+      serviceId,
+      domain,
+      count: cursor.count(),
+      setHash: cursor.timestamp(),
+      low: cursor.timestamp(),
+    })
+  }
+  const watermarks: ParsedEntry['watermarks'] = []
+  for (let left = cursor.count(); left > 0 && cursor.at < body.length; left--) {
+    watermarks.push({ serviceId: cursor.digits(2), watermark: cursor.timestamp() })
+  }
+  const eventCount = cursor.count()
+  const eventsStart = cursor.at
+  if (Number.isNaN(eventsStart) || Number.isNaN(version) || eventsStart > body.length) return undefined
+  return {
+    version,
+    timeMs,
+    oldest,
+    anchor,
+    previous,
+    retired,
+    checksum,
+    totals,
+    watermarks,
+    eventCount,
+    eventsStart,
+    eventsEnd: body.length,
+  }
+}
+
+/** The events of an entry, in order; throws where one is not whole. */
+export function* parseEvents(value: string, entry: ParsedEntry): Generator<LoggedEvent> {
+  let at = entry.eventsStart
+  for (let place = 0; place < entry.eventCount; place++) {
+    const kind = value[at]
+    const start = at + 1
+    if (kind === 'w') {
+      yield {
+        kind: 'watermark',
+        serviceId: decodeDigits(value, start, 2),
+        watermark: decodeTimestamp(value, start + 2),
+      }
+      at = start + 11
+    } else if (kind === 'g') {
+      yield { kind: 'purge', entries: decodeCount(value, start) }
+      at = start + countLength(value, start)
+    } else if (kind === 's') {
+      const nameEnd = value.indexOf('\0', start)
+      const schemasEnd = value.indexOf('\0', nameEnd + 1)
+      if (nameEnd < 0 || schemasEnd < 0) break
+      const name = unescapePart(value.slice(start + 2, nameEnd))
+      const serviceId = decodeDigits(value, start, 2)
+      yield { kind: 'service', serviceId, name, schemas: value.slice(nameEnd + 1, schemasEnd) }
+      at = schemasEnd + 1
+    } else {
+      const end = identityEnd(value, start)
+      if (end < 0) break
+      const identity = `t${value.slice(start, end)}`
+      if (kind === 'r') {
+        const payloadEnd = value.indexOf('\0', end)
+        if (payloadEnd < 0) break
+        const payload = value.slice(end, payloadEnd)
+        yield { kind: 'register', identity, payload, createVersion: entry.version, place }
+        at = payloadEnd + 1
+      } else {
+        const createLength = countLength(value, end)
+        const orderEnd = end + createLength + countLength(value, end + createLength)
+        const orderText = value.slice(end, orderEnd)
+        if (kind === 'p') {
+          const payloadEnd = value.indexOf('\0', orderEnd)
+          if (payloadEnd < 0) break
+          yield { kind: 'payload', identity, orderText, payload: value.slice(orderEnd, payloadEnd) }
+          at = payloadEnd + 1
+        } else if (kind === 'd' || kind === 'f') {
+          yield { kind: kind === 'd' ? 'delete' : 'fire', identity, orderText }
+          at = orderEnd
+        } else break
+      }
+    }
+    if (Number.isNaN(at) || at > entry.eventsEnd) break
+  }
+  if (at !== entry.eventsEnd) throw new Error(`log entry ${entry.version}: its events are not whole`)
+}

@@ -1,0 +1,353 @@
+/**
+ * The commit pipeline: the one way in which anything is written.
+ *
+ * - Calls take effect in the order in which they were made. Those that arrive while a commit is under way share the next.
+ * - Three stages, one commit in each at most: read what the calls touch, decide them, write. The next commit is read and
+ *   decided while the one before is written; what is decided and not yet written is seen through its changes.
+ * - The first failed read or write ends it: what was under way rejects, and so does every later call. A rejected write
+ *   may still be on disk; only opening again tells.
+ */
+import { inNextTurn } from '../clock.ts'
+import type { Engine, EngineBatch } from '../engine/engine.ts'
+import { logKey } from '../engine/keyspaces.ts'
+import { TidemarkError } from '../errors.ts'
+import { parseStored } from '../timer/stored.ts'
+import { applyCommit } from './apply.ts'
+import { CallQueue, type Taken } from './callqueue.ts'
+import type { Call } from './calls.ts'
+import { type Changes, Draft, type Standing } from './draft.ts'
+import { encodeEntry } from './entry.ts'
+import type { Commit } from './events.ts'
+import { type CallReads, readFor } from './reads.ts'
+import type { LogRetention } from './retention.ts'
+import { ServiceState, type StoreState } from './state.ts'
+
+export interface PipelineParts {
+  engine: Engine
+  state: StoreState
+  retention: LogRetention
+  flushToDisk: boolean
+  now(): number
+  /** Version of the newest running snapshot, or 0. */
+  newestSnapshot(): number
+  onDecided(commit: Commit): void
+  onApplied(commit: Commit): void
+  onFailed(error: TidemarkError): void
+}
+
+/** A commit on its way, with the calls it answers. */
+interface CommitUnderWay {
+  commit: Commit
+  batch: EngineBatch | undefined
+  changes: Changes
+  calls: readonly Call[]
+}
+
+export class CommitPipeline {
+  readonly #parts: PipelineParts
+  readonly #queue = new CallQueue()
+  #reading = false
+  #prepared: CommitUnderWay | undefined
+  #writing: CommitUnderWay | undefined
+  #pumpScheduled = false
+  #failure: TidemarkError | undefined
+
+  constructor(parts: PipelineParts) {
+    this.#parts = parts
+  }
+
+  get failure(): TidemarkError | undefined {
+    return this.#failure
+  }
+
+  /** Adds a call; it settles when its commit is durable. */
+  submit(call: Call): void {
+    if (this.#failure !== undefined) {
+      call.settle?.reject(this.#failure)
+      return
+    }
+    this.#queue.push(call)
+    this.#schedulePump()
+  }
+
+  /** Resolves when every call made so far is durable. */
+  barrier(): Promise<void> {
+    return new Promise((resolve, reject) => this.submit({ kind: 'barrier', settle: { resolve, reject } }))
+  }
+
+  /** What the calls that are not decided yet will make of a timer: there, or not; undefined where none touches it. */
+  undecided(identity: string): boolean | undefined {
+    return this.#queue.effectOn(identity)
+  }
+
+  /** What stands, decided calls included, read at once. */
+  standingNow(identity: string): Standing {
+    for (const changes of this.#decidedChanges()) {
+      const standing = changes.get(identity)
+      if (standing !== undefined) return standing ?? undefined
+    }
+    return this.#parse(identity, this.#parts.engine.get(identity))
+  }
+
+  /** What stands of several timers, decided calls included at the moment of the call. */
+  async standing(identities: string[]): Promise<Standing[]> {
+    const overlays = this.#decidedChanges()
+    const values = await this.#parts.engine.getMany(identities)
+    return identities.map((identity, i) => {
+      for (const changes of overlays) {
+        const standing = changes.get(identity)
+        if (standing !== undefined) return standing ?? undefined
+      }
+      return this.#parse(identity, values[i])
+    })
+  }
+
+  /** Ends the pipeline with an error: everything under way and everything later rejects with it. */
+  fail(cause: unknown): void {
+    if (this.#failure !== undefined) return
+    this.#failure =
+      cause instanceof TidemarkError && cause.code === 'TIDEMARK_CORRUPT'
+        ? cause
+        : new TidemarkError(
+            'TIDEMARK_FAILED',
+            `the store failed (${(cause as Error).message}) and writes nothing any more: close it and open it again, then ask what is there`,
+            { cause },
+          )
+    for (const underWay of [this.#writing, this.#prepared]) {
+      for (const call of underWay?.calls ?? []) call.settle?.reject(this.#failure)
+    }
+    for (const call of this.#queue.takeAll()) call.settle?.reject(this.#failure)
+    this.#parts.onFailed(this.#failure)
+  }
+
+  /** Changes of the commits that are decided and not yet applied, newest first. */
+  #decidedChanges(): Changes[] {
+    const changes: Changes[] = []
+    if (this.#prepared !== undefined) changes.push(this.#prepared.changes)
+    if (this.#writing !== undefined) changes.push(this.#writing.changes)
+    return changes
+  }
+
+  #parse(identity: string, value: string | undefined): Standing {
+    if (value === undefined) return undefined
+    const timer = parseStored(identity, value)
+    if (timer !== undefined) return timer
+    const error = new TidemarkError(
+      'TIDEMARK_CORRUPT',
+      `the stored timer ${JSON.stringify(identity)} is damaged: run verify(), and restore a checkpoint`,
+    )
+    this.fail(error)
+    throw error
+  }
+
+  #schedulePump(): void {
+    if (this.#pumpScheduled) return
+    this.#pumpScheduled = true
+    inNextTurn(() => {
+      this.#pumpScheduled = false
+      this.#pump()
+    })
+  }
+
+  #pump(): void {
+    if (this.#failure !== undefined || this.#reading || this.#prepared !== undefined) return
+    const nothingUnderWay = this.#writing === undefined
+    try {
+      this.#takeCuts()
+      const taken = this.#queue.take(nothingUnderWay)
+      if (taken.calls.length > 0) void this.#readAndDecide(taken)
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+
+  /** Snapshots ask for the version of the next commit: those at the head of the queue get it before that is begun. */
+  #takeCuts(): void {
+    for (let cut = this.#queue.takeCut(); cut !== undefined; cut = this.#queue.takeCut()) {
+      cut.take(this.#parts.state)
+      const last = this.#prepared ?? this.#writing
+      // A cut stands once what came before it is in the store; it is settled along with the commit before it.
+      if (last === undefined) cut.settle.resolve()
+      else last.calls = [...last.calls, cut]
+    }
+  }
+
+  async #readAndDecide(taken: Taken): Promise<void> {
+    this.#reading = true
+    try {
+      const overlays = this.#decidedChanges()
+      const reads = await readFor(this.#parts.engine, taken, overlays)
+      if (this.#failure !== undefined) {
+        for (const call of taken.calls) call.settle?.reject(this.#failure)
+        return
+      }
+      const underWay = this.#decide(taken, reads, overlays)
+      this.#reading = false
+      if (this.#writing === undefined) this.#startWrite(underWay)
+      else this.#prepared = underWay
+      this.#schedulePump()
+    } catch (error) {
+      this.#reading = false
+      this.fail(error)
+      for (const call of taken.calls) call.settle?.reject(this.#failure)
+    }
+  }
+
+  #decide(taken: Taken, reads: CallReads, overlays: Changes[]): CommitUnderWay {
+    const { state, retention, engine } = this.#parts
+    const draft = new Draft({
+      state,
+      timeMs: this.#parts.now(),
+      newestSnapshot: this.#parts.newestSnapshot(),
+      lookup: (identity) => {
+        for (const changes of overlays) {
+          const standing = changes.get(identity)
+          if (standing !== undefined) return standing ?? undefined
+        }
+        const value = reads.value(identity)
+        return this.#parse(identity, value === null ? engine.get(identity) : value)
+      },
+      range: (call) => reads.range(call),
+    })
+    const rejected = this.#decideCalls(draft, taken)
+    this.#queue.decided(taken)
+    const anchor = retention.wantsAnchor(draft.version)
+    const commit = draft.finish(anchor)
+    const batch = commit.events.length === 0 ? undefined : this.#append(commit, anchor)
+    this.#parts.onDecided(commit)
+    // A call that goes on is answered by the commit of its last slice.
+    const unanswered = taken.goesOn ? taken.last : undefined
+    const calls = taken.calls.filter((call) => call !== unanswered && rejected?.has(call) !== true)
+    return { commit, batch, changes: draft.changed, calls }
+  }
+
+  #decideCalls(draft: Draft, taken: Taken): Set<Call> | undefined {
+    let rejected: Set<Call> | undefined
+    for (const call of taken.calls) {
+      switch (call.kind) {
+        case 'register':
+        case 'delete':
+        case 'has':
+          draft.timer(call)
+          break
+        case 'fire':
+          draft.fire(call)
+          break
+        case 'registerMany':
+          draft.registerSome(call, taken.registerManyEnd ?? call.identities.length)
+          break
+        case 'deleteAll':
+          draft.deleteAll(call)
+          break
+        case 'replace':
+          try {
+            draft.replace(call)
+          } catch (error) {
+            call.settle?.reject(error)
+            rejected ??= new Set()
+            rejected.add(call)
+          }
+          break
+        case 'watermark':
+          draft.watermark(call.service, call.timestamp)
+          break
+        case 'service':
+          call.answer = this.#addService(draft, call.name, call.schemas)
+          break
+        case 'purge':
+          draft.purge(call.keys)
+          break
+      }
+    }
+    return rejected
+  }
+
+  #addService(draft: Draft, name: string, schemas: string): ServiceState {
+    const { state } = this.#parts
+    const known = state.serviceByName.get(name)
+    if (known !== undefined) return known
+    const service = new ServiceState(state.services.length, name, schemas)
+    draft.service(service)
+    return service
+  }
+
+  /** The batch of a commit: its log entry, what it does to the spaces, and the log entries it trims. */
+  #append(commit: Commit, anchor: boolean): EngineBatch {
+    const { engine, state, retention } = this.#parts
+    const batch = engine.batch()
+    const trimmed = retention.trim()
+    for (const version of trimmed) batch.del(logKey(version))
+    const key = logKey(commit.version)
+    const head = {
+      version: commit.version,
+      timeMs: commit.timeMs,
+      oldest: retention.oldest,
+      anchor: anchor ? commit.version : retention.anchor,
+      previous: state.chain,
+      retired: commit.retired,
+    }
+    const entry = encodeEntry(key, head, commit)
+    state.chain = entry.checksum
+    batch.put(key, entry.value)
+    const characters = applyCommit(batch, commit) + entry.value.length
+    retention.add(commit.version, anchor, entry.value.length, characters)
+    return batch
+  }
+
+  #startWrite(underWay: CommitUnderWay): void {
+    this.#writing = underWay
+    if (underWay.batch === undefined) {
+      this.#onWritten(underWay)
+      return
+    }
+    this.#parts.engine.write(underWay.batch, this.#parts.flushToDisk).then(
+      () => this.#onWritten(underWay),
+      (error) => this.fail(error),
+    )
+  }
+
+  #onWritten(underWay: CommitUnderWay): void {
+    if (this.#failure !== undefined) return
+    const next = this.#prepared
+    this.#prepared = undefined
+    this.#writing = undefined
+    // The next write starts first: it runs beside the answers to this one.
+    if (next?.batch !== undefined) this.#startWrite(next)
+    this.#applied(underWay)
+    if (next !== undefined && next.batch === undefined) this.#startWrite(next)
+    this.#schedulePump()
+  }
+
+  #applied({ commit, calls }: CommitUnderWay): void {
+    const { state } = this.#parts
+    state.appliedVersion = commit.version
+    state.appliedRetired = commit.retired
+    for (const { queue, totals } of commit.totals) queue.appliedCount = totals.count
+    for (const { service, watermark } of commit.watermarks) service.appliedWatermark = watermark
+    this.#parts.onApplied(commit)
+    for (const call of calls) answer(call)
+  }
+}
+
+/** Tells a call's answer. */
+function answer(call: Call): void {
+  switch (call.kind) {
+    case 'register':
+    case 'delete':
+    case 'has':
+      call.settle?.resolve(call.answer)
+      break
+    case 'registerMany':
+    case 'deleteAll':
+      call.settle?.resolve(call.answer)
+      break
+    case 'replace':
+      call.settle?.resolve(call.answer)
+      break
+    case 'service':
+      call.settle.resolve(call.answer!)
+      break
+    default:
+      call.settle.resolve()
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * What a store knows of its services and queues without reading: exact counts, set hashes, watermarks.
+ *
+ * - `decided` runs ahead of `applied` by the commits that are under way. Answers are decided; what users see is applied.
+ * - `low` is a timestamp that no timer of the queue lies below: where reading what is due begins, past what was deleted.
+ */
+import { MAX_TIMESTAMP, MIN_TIMESTAMP } from '../limits.ts'
+import { queuePrefix, type TimeDomain } from '../timer/identity.ts'
+
+/** Count, set hash and lower bound of a queue, after a version. */
+export interface QueueTotals {
+  count: number
+  setHash: number
+  low: number
+}
+
+/** One service's timers of one time domain. */
+export class QueueState {
+  readonly service: ServiceState
+  readonly domain: TimeDomain
+  /** The four characters that begin every identity of this queue. */
+  readonly prefix: string
+  readonly decided: QueueTotals = { count: 0, setHash: 0, low: MAX_TIMESTAMP }
+  appliedCount = 0
+  /** The version whose commit touched this queue last: what it must tell the totals of. */
+  touchedIn = 0
+  /** Whether something fires from this queue, and must hear what is decided and applied. */
+  watched = false
+
+  constructor(service: ServiceState, domain: TimeDomain) {
+    this.service = service
+    this.domain = domain
+    this.prefix = queuePrefix(service.id, domain)
+  }
+}
+
+export class ServiceState {
+  readonly id: number
+  readonly name: string
+  /** Key, namespace and payload schemas, as one canonical JSON text. */
+  readonly schemas: string
+  readonly eventTime: QueueState
+  readonly processingTime: QueueState
+  decidedWatermark = MIN_TIMESTAMP
+  appliedWatermark = MIN_TIMESTAMP
+
+  constructor(id: number, name: string, schemas: string) {
+    this.id = id
+    this.name = name
+    this.schemas = schemas
+    this.eventTime = new QueueState(this, 'eventTime')
+    this.processingTime = new QueueState(this, 'processingTime')
+  }
+}
+
+export class StoreState {
+  readonly storeId: string
+  readonly maxParallelism: number
+  readonly services: ServiceState[] = []
+  readonly serviceByName = new Map<string, ServiceState>()
+  decidedVersion = 0
+  appliedVersion = 0
+  decidedRetired = 0
+  appliedRetired = 0
+  /** Checksum of the newest decided log entry: the next one chains to it. */
+  chain = 0
+
+  constructor(storeId: string, maxParallelism: number) {
+    this.storeId = storeId
+    this.maxParallelism = maxParallelism
+  }
+
+  addService(service: ServiceState): void {
+    this.services[service.id] = service
+    this.serviceByName.set(service.name, service)
+  }
+
+  /** Every queue, by service and domain. */
+  *queues(): Iterable<QueueState> {
+    for (const service of this.services) {
+      yield service.eventTime
+      yield service.processingTime
+    }
+  }
+
+  queueOf(serviceId: number, domain: TimeDomain): QueueState | undefined {
+    return this.services[serviceId]?.[domain]
+  }
+}

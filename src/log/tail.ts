@@ -1,0 +1,129 @@
+/**
+ * Opening: what is stored is verified as far as the log reaches, and the state is folded from its newest anchor on.
+ *
+ * - The kept entries must be contiguous in version and chained by checksum. LevelDB drops damaged parts of its
+ *   write-ahead log silently, the newest commits still there; a hole in the log is how that shows.
+ */
+import type { Engine } from '../engine/engine.ts'
+import { END, LOG, logKey, SERVICE_META_PREFIX, TIMERS } from '../engine/keyspaces.ts'
+import type { StoreRecord } from '../engine/migration.ts'
+import { TidemarkError } from '../errors.ts'
+import { SCAN_CHUNK_ENTRIES } from '../limits.ts'
+import { verifiedBody } from '../timer/checksum.ts'
+import { unescapePart } from '../timer/identity.ts'
+import { decodeDigits, decodeTimestamp } from '../timer/text.ts'
+import { type ParsedEntry, parseEntry } from './entry.ts'
+import { LogRetention } from './retention.ts'
+import { ServiceState, StoreState } from './state.ts'
+
+/** A commit writes its events to the log, to two more spaces, and their keys: about this many times the log's part. */
+const WRITTEN_PER_LOG_CHARACTER = 3
+
+function corrupt(what: string): TidemarkError {
+  return new TidemarkError('TIDEMARK_CORRUPT', `${what}: the store cannot be trusted; restore a checkpoint`)
+}
+
+/** Reads the state of a store, and how much log it keeps. Throws TIDEMARK_CORRUPT, naming the versions. */
+export async function loadState(
+  engine: Engine,
+  record: StoreRecord,
+  writeBufferBytes: number,
+): Promise<{ state: StoreState; retention: LogRetention }> {
+  const state = new StoreState(record.storeId, record.maxParallelism)
+  await loadServices(engine, state)
+  const newest = await readNewest(engine)
+  if (newest === undefined) {
+    await refuseWithoutLog(engine)
+    return { state, retention: new LogRetention(writeBufferBytes, 0) }
+  }
+  const retention = new LogRetention(writeBufferBytes, newest.oldest - 1)
+  for await (const { entry, characters } of readKept(engine, newest)) {
+    if (entry.version >= newest.anchor) foldInto(state, entry)
+    const isAnchor = entry.anchor === entry.version
+    retention.add(entry.version, isAnchor, characters, characters * WRITTEN_PER_LOG_CHARACTER)
+  }
+  state.decidedVersion = newest.version
+  state.appliedVersion = newest.version
+  state.decidedRetired = newest.retired
+  state.appliedRetired = newest.retired
+  state.chain = newest.checksum
+  return { state, retention }
+}
+
+async function loadServices(engine: Engine, state: StoreState): Promise<void> {
+  const scan = engine.scan({ from: SERVICE_META_PREFIX, to: SERVICE_META_PREFIX + END, limit: 4096 })
+  for (const [key, value] of await scan.read()) {
+    const body = verifiedBody(key, value)
+    const id = decodeDigits(key, SERVICE_META_PREFIX.length, 2)
+    const nameEnd = body?.indexOf('\0') ?? -1
+    if (body === undefined || nameEnd < 0 || id !== state.services.length) {
+      throw corrupt(`the record of service ${id} is damaged or missing`)
+    }
+    state.addService(new ServiceState(id, unescapePart(body.slice(0, nameEnd)), body.slice(nameEnd + 1)))
+  }
+}
+
+async function readNewest(engine: Engine): Promise<ParsedEntry | undefined> {
+  const newest = await engine.scan({ from: LOG, to: LOG + END, limit: 1, reverse: true }).read()
+  if (newest.length === 0) return undefined
+  return parseOrThrow(newest[0]![0], newest[0]![1])
+}
+
+async function refuseWithoutLog(engine: Engine): Promise<void> {
+  const timers = await engine.scan({ from: TIMERS, to: TIMERS + END, limit: 1 }).read()
+  if (timers.length > 0) throw corrupt('there are timers, but the log is empty')
+}
+
+function parseOrThrow(key: string, value: string): ParsedEntry {
+  const entry = parseEntry(key, value)
+  if (entry === undefined) throw corrupt(`the log entry of version ${decodeTimestamp(key, 1)} is damaged`)
+  return entry
+}
+
+/** The kept entries, oldest first, each verified against the one before. */
+export async function* readKept(
+  engine: Engine,
+  newest: ParsedEntry,
+): AsyncGenerator<{ entry: ParsedEntry; value: string; characters: number }> {
+  let expected = newest.oldest
+  let previous: ParsedEntry | undefined
+  while (expected <= newest.version) {
+    const limit = Math.min(SCAN_CHUNK_ENTRIES, newest.version - expected + 1)
+    const chunk = await engine.scan({ from: logKey(expected), to: LOG + END, limit }).read()
+    if (chunk.length === 0) throw hole(expected, newest.version)
+    for (const [key, value] of chunk) {
+      const entry = parseOrThrow(key, value)
+      if (entry.version !== expected) throw hole(expected, entry.version - 1)
+      if (previous !== undefined && entry.previous !== previous.checksum) {
+        throw corrupt(`the log entry of version ${expected} does not follow that of version ${expected - 1}`)
+      }
+      yield { entry, value, characters: value.length }
+      previous = entry
+      expected++
+    }
+  }
+}
+
+function hole(first: number, last: number): TidemarkError {
+  const versions = first === last ? `version ${first} is` : `versions ${first} to ${last} are`
+  return corrupt(`${versions} missing from the log`)
+}
+
+function foldInto(state: StoreState, entry: ParsedEntry): void {
+  for (const { serviceId, domain, count, setHash, low } of entry.totals) {
+    const queue = state.queueOf(serviceId, domain)
+    if (queue === undefined)
+      throw corrupt(`version ${entry.version} names service ${serviceId}, which has no record`)
+    queue.decided.count = count
+    queue.decided.setHash = setHash
+    queue.decided.low = low
+    queue.appliedCount = count
+  }
+  for (const { serviceId, watermark } of entry.watermarks) {
+    const service = state.services[serviceId]
+    if (service === undefined)
+      throw corrupt(`version ${entry.version} names service ${serviceId}, which has no record`)
+    service.decidedWatermark = watermark
+    service.appliedWatermark = watermark
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * A timer as it is stored: the value of the `timers` space, and those of `due` and `retired`, which are made from it.
+ * FORMAT.md of the engine says the bytes.
+ *
+ * - `createVersion` and `place` are the order among timers of one timestamp; they stay when only the payload changes.
+ * - `sinceVersion` is the version from which this content stands: the create version, until a payload changes.
+ *   The visible interval of a stored timer is [sinceVersion, deleteVersion); those of one identity never overlap.
+ */
+import {
+  CHECKSUM_CHARACTERS,
+  checksumAtEnd,
+  checksumOf,
+  encodeChecksum,
+  verifiedBody,
+  withChecksum,
+} from './checksum.ts'
+import { dueBody, IDENTITY_QUEUE_END, timestampText } from './identity.ts'
+import { countLength, decodeCount, encodeCount } from './text.ts'
+
+export interface StoredTimer {
+  /** The whole value, its checksum included. */
+  readonly value: string
+  readonly createVersion: number
+  readonly sinceVersion: number
+  /** Create version and place as they are written, first in the value and last in the `due` key. */
+  readonly orderText: string
+  readonly payloadStart: number
+  readonly checksum: number
+}
+
+const SAME_AS_CREATE = '-'
+
+/** A timer that is new in `version`, or whose payload is. */
+export function makeStored(
+  identity: string,
+  createVersion: number,
+  orderText: string,
+  sinceVersion: number,
+  payload: string,
+): StoredTimer {
+  const head = orderText + (sinceVersion === createVersion ? SAME_AS_CREATE : encodeCount(sinceVersion))
+  const body = head + payload
+  const checksum = checksumOf(identity, body)
+  return {
+    value: body + encodeChecksum(checksum),
+    createVersion,
+    sinceVersion,
+    orderText,
+    payloadStart: head.length,
+    checksum,
+  }
+}
+
+export function orderTextOf(createVersion: number, place: number): string {
+  return encodeCount(createVersion) + encodeCount(place)
+}
+
+/** Reads a value of the `timers` space; undefined where its checksum or its form is wrong. */
+export function parseStored(identity: string, value: string): StoredTimer | undefined {
+  const checksum = checksumAtEnd(value)
+  const body = value.slice(0, -CHECKSUM_CHARACTERS)
+  if (checksumOf(identity, body) !== checksum) return undefined
+  return parseTrusted(value, checksum)
+}
+
+/** Reads a value whose checksum was verified; undefined where its form is wrong all the same. */
+export function parseTrusted(value: string, checksum: number): StoredTimer | undefined {
+  const createLength = countLength(value, 0)
+  const createVersion = decodeCount(value, 0)
+  const orderLength = createLength + countLength(value, createLength)
+  if (Number.isNaN(createVersion) || Number.isNaN(orderLength)) return undefined
+  const same = value[orderLength] === SAME_AS_CREATE
+  const sinceVersion = same ? createVersion : decodeCount(value, orderLength)
+  const payloadStart = orderLength + (same ? 1 : countLength(value, orderLength))
+  if (Number.isNaN(sinceVersion) || payloadStart > value.length - CHECKSUM_CHARACTERS) return undefined
+  return {
+    value,
+    createVersion,
+    sinceVersion,
+    orderText: value.slice(0, orderLength),
+    payloadStart,
+    checksum,
+  }
+}
+
+export function placeOf(timer: StoredTimer): number {
+  return decodeCount(timer.orderText, countLength(timer.orderText, 0))
+}
+
+/** The payload's JSON text, or '' for none. */
+export function payloadText(timer: StoredTimer): string {
+  return timer.value.slice(timer.payloadStart, -CHECKSUM_CHARACTERS)
+}
+
+// due
+
+export function dueKey(identity: string, orderText: string): string {
+  return `d${identity.slice(1, IDENTITY_QUEUE_END)}${timestampText(identity)}${orderText}`
+}
+
+export function dueValue(key: string, identity: string): string {
+  return withChecksum(key, dueBody(identity))
+}
+
+/** The identity that a `due` entry stands for, with its order; undefined where its checksum or form is wrong. */
+export function parseDue(key: string, value: string): { identity: string; orderText: string } | undefined {
+  const body = verifiedBody(key, value)
+  if (body === undefined) return undefined
+  const timestampEnd = IDENTITY_QUEUE_END + 9
+  return {
+    identity: `t${key.slice(1, IDENTITY_QUEUE_END)}${body}${key.slice(IDENTITY_QUEUE_END, timestampEnd)}`,
+    orderText: key.slice(timestampEnd),
+  }
+}
+
+// retired
+
+export function retiredKey(identity: string, sinceVersion: number): string {
+  return `r${identity.slice(1)}${encodeCount(sinceVersion)}`
+}
+
+export function retiredValue(key: string, timer: StoredTimer, deleteVersion: number): string {
+  return withChecksum(key, encodeCount(deleteVersion) + timer.value)
+}
+
+export interface RetiredTimer {
+  identity: string
+  deleteVersion: number
+  timer: StoredTimer
+}
+
+/** Reads an entry of the `retired` space; undefined where a checksum or its form is wrong. */
+export function parseRetired(key: string, value: string): RetiredTimer | undefined {
+  const body = verifiedBody(key, value)
+  if (body === undefined) return undefined
+  const deleteVersion = decodeCount(body, 0)
+  const length = countLength(body, 0)
+  // The since version behind the identity has 2 to 10 characters, its first says how many: look for where it fits.
+  const namespaceEnd = key.indexOf('\0', key.indexOf('\0', IDENTITY_QUEUE_END) + 1)
+  const identity = `t${key.slice(1, namespaceEnd + 10)}`
+  if (Number.isNaN(length) || namespaceEnd < 0) return undefined
+  const timer = parseStored(identity, body.slice(length))
+  if (timer === undefined || retiredKey(identity, timer.sinceVersion) !== key) return undefined
+  return { identity, deleteVersion, timer }
+}
