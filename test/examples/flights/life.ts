@@ -1,0 +1,81 @@
+/**
+ * One life of the child process, seen from the parent: started, listened to, let go or killed.
+ * `ended` settles when the process is gone and everything that it said has been heard.
+ */
+import { type ChildProcess, fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import type { CheckpointTaken, FromChild, JobOptions, LateDeparture, Memory, Progress } from './messages.ts'
+
+export interface LifeListener {
+  late(departures: LateDeparture[]): void
+  progress(): void
+  checkpoint(checkpoint: CheckpointTaken): void
+}
+
+export class Life {
+  readonly ended: Promise<void>
+  progress: Progress | undefined
+  memory: Memory | undefined
+  checkpoint: CheckpointTaken | undefined
+  /** Timers left at the end of the stream; only a child that got so far tells. */
+  pending: number | undefined
+  readonly #child: ChildProcess
+  #killed = false
+  #failure: string | undefined
+
+  constructor(options: JobOptions, listener: LifeListener) {
+    this.#child = fork(fileURLToPath(new URL('./child.ts', import.meta.url)))
+    this.#child.on('message', (message) => this.#hear(message as FromChild, listener))
+    this.ended = this.#end()
+    this.ended.catch(() => {}) // whoever awaits it hears of it, sooner or later
+    this.#child.send(options, () => {}) // if it cannot be sent, the child has exited, and `ended` tells
+  }
+
+  /** SIGKILL: no handler runs, nothing is flushed, no lock is released by anyone but the system. */
+  kill(): void {
+    this.#killed = true
+    this.#child.kill('SIGKILL')
+  }
+
+  async #end(): Promise<void> {
+    const exited = new Promise<string>((resolve, reject) => {
+      this.#child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`))
+      this.#child.once('error', reject)
+    })
+    const disconnected = new Promise((resolve) => this.#child.once('disconnect', resolve))
+    const how = await exited
+    await disconnected
+    const expected = this.#killed ? how === 'SIGKILL' || how === 'exit code 0' : how === 'exit code 0'
+    if (this.#failure !== undefined) throw new Error(`the job failed: ${this.#failure}`)
+    if (!expected) throw new Error(`the child process ended with ${how}`)
+  }
+
+  #hear(message: FromChild, listener: LifeListener): void {
+    switch (message.kind) {
+      case 'late':
+        listener.late(message.departures)
+        break
+      case 'progress':
+        this.progress = message.progress
+        this.memory = message.memory
+        listener.progress()
+        break
+      case 'checkpoint':
+        this.checkpoint = message.checkpoint
+        listener.checkpoint(message.checkpoint)
+        break
+      case 'done':
+        this.pending = message.pending
+        this.#letGo()
+        break
+      case 'failed':
+        this.#failure = message.message
+        this.#letGo()
+        break
+    }
+  }
+
+  #letGo(): void {
+    if (this.#child.connected) this.#child.disconnect()
+  }
+}
