@@ -36,6 +36,8 @@ export const MAX_LOG_TRIM_ENTRIES = 16
 
 /** Entries that one iterator reads: LevelDB 1.20 must not hold one for long (FORMAT.md of the engine). */
 export const SCAN_CHUNK_ENTRIES = 4000
+/** Retired entries that a walk reads beside a chunk of timers, at least. */
+export const MIN_RETIRED_CHUNK_ENTRIES = 64
 /** Bytes that one read of an iterator may return. */
 export const SCAN_CHUNK_BYTES = 1024 * 1024
 
@@ -66,3 +68,5 @@ export const CLOSE_HANDLER_GRACE_MS = 10_000
 export const CHECKPOINT_BLOCK_CHARACTERS = 64 * 1024
 /** Bytes that a checkpoint's reader allocates for a block at most, whatever the file says. */
 export const MAX_CHECKPOINT_BLOCK_BYTES = 1024 * 1024
+/** Failed timers that wait to be tried again, before their queue stops for them. */
+export const MAX_RETRIES_WAITING = 10_000

@@ -14,8 +14,8 @@ const SET_HASH_MODULUS = 2 ** 52
 
 const pairs: string[] = Array.from({ length: 4096 }, (_, n) => encodePair(n))
 
-/** The checksum (a whole number below 2^48) of a key and of a value's body. */
-export function checksumOf(key: string, body: string): number {
+/** The checksum (a whole number below 2^48) of a key and of a value's body: all of `body`, or what is before `end`. */
+export function checksumOf(key: string, body: string, end = body.length): number {
   let a = 0x9e3779b9 | 0
   let b = 0x41c6ce57 ^ key.length
   for (let i = 0; i < key.length; i++) {
@@ -23,7 +23,7 @@ export function checksumOf(key: string, body: string): number {
     a = Math.imul(a ^ unit, 0x9e3779b1)
     b = Math.imul(((b << 5) | (b >>> 27)) ^ unit, 0x5f356495)
   }
-  for (let i = 0; i < body.length; i++) {
+  for (let i = 0; i < end; i++) {
     const unit = body.charCodeAt(i)
     a = Math.imul(a ^ unit, 0x9e3779b1)
     b = Math.imul(((b << 5) | (b >>> 27)) ^ unit, 0x5f356495)

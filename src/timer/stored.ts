@@ -83,6 +83,14 @@ export function parseTrusted(value: string, checksum: number): StoredTimer | und
   }
 }
 
+/** The since version of a value whose checksum was verified, and nothing else of it; NaN where its form is wrong. */
+export function sinceVersionOf(value: string): number {
+  const createLength = countLength(value, 0)
+  const orderLength = createLength + countLength(value, createLength)
+  if (Number.isNaN(orderLength)) return Number.NaN
+  return decodeCount(value, value[orderLength] === SAME_AS_CREATE ? 0 : orderLength)
+}
+
 export function placeOf(timer: StoredTimer): number {
   return decodeCount(timer.orderText, countLength(timer.orderText, 0))
 }
