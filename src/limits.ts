@@ -64,9 +64,21 @@ export const PURGE_SLICE_ENTRIES = 2000
 /** How long close() waits for a handler that does not settle, before it closes without it: its timer stays. */
 export const CLOSE_HANDLER_GRACE_MS = 10_000
 
-/** Characters of entries in one checkpoint block, before compression. */
-export const CHECKPOINT_BLOCK_CHARACTERS = 64 * 1024
-/** Bytes that a checkpoint's reader allocates for a block at most, whatever the file says. */
-export const MAX_CHECKPOINT_BLOCK_BYTES = 1024 * 1024
+/** Bytes of entries in one checkpoint block, before compression; the last entry may go beyond. */
+export const CHECKPOINT_BLOCK_BYTES = 64 * 1024
+/** A key group that begins when a block has this many bytes begins a new block; before, it shares the block. */
+export const MIN_CHECKPOINT_BLOCK_BYTES = 32 * 1024
+/** Bytes that a checkpoint's reader allocates for a frame at most, before its checksum was verified. */
+export const MAX_CHECKPOINT_FRAME_BYTES = 1024 * 1024
+/** Bytes of frames below which they are stored as they are: compressing costs more than it brings. */
+export const MIN_CHECKPOINT_DEFLATE_BYTES = 1024
+/** Blocks that are compressed at once, on threads that the store's own writes need too. */
+export const MAX_CHECKPOINT_DEFLATES = 2
+/** Bytes that a checkpoint's file is written and read in. */
+export const CHECKPOINT_IO_BYTES = 1024 * 1024
+/** Timers of a queue for each of its sections, at whose ends blocks always end: the unit of writing in parallel. */
+export const CHECKPOINT_SECTION_TIMERS = 64 * 1024
+/** Shortest time between two reports of progress. */
+export const PROGRESS_INTERVAL_MS = 100
 /** Failed timers that wait to be tried again, before their queue stops for them. */
 export const MAX_RETRIES_WAITING = 10_000

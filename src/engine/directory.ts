@@ -28,8 +28,8 @@ function openStores(): OpenStores {
 export interface ClaimedDirectory {
   /** One spelling for everyone. */
   realPath: string
-  /** Whether there was nothing in it. */
-  isNew: boolean
+  /** Whether LevelDB has been here: then it must find its files, and make no new ones. */
+  hasEngineFiles: boolean
   release(): void
 }
 
@@ -44,10 +44,10 @@ export async function claimDirectory(location: string): Promise<ClaimedDirectory
   const identity = `${dev}:${ino}`
   const stores = openStores()
   if (stores.has(identity) || isLockHeldByThisProcess(realPath)) throw lockedError(location)
-  const isNew = await checkMarker(realPath, location)
+  const hasEngineFiles = await checkMarker(realPath, location)
   if (stores.has(identity)) throw lockedError(location)
   stores.add(identity)
-  return { realPath, isNew, release: () => stores.delete(identity) }
+  return { realPath, hasEngineFiles, release: () => stores.delete(identity) }
 }
 
 export function lockedError(location: string, cause?: unknown): TidemarkError {
@@ -86,10 +86,10 @@ function isLockHeldByThisProcess(realPath: string): boolean {
   })
 }
 
-/** Whether the directory is empty; throws where it is not ours, or newer. */
+/** Whether LevelDB's files are there; throws where the directory is not ours, or newer. */
 async function checkMarker(realPath: string, location: string): Promise<boolean> {
   const files = (await fs.promises.readdir(realPath)).filter((name) => !name.startsWith(`${MARKER_FILE}.`))
-  if (files.length === 0) return true
+  if (files.length === 0) return false
   if (!files.includes(MARKER_FILE)) {
     throw new TidemarkError(
       'TIDEMARK_UNSUPPORTED_FORMAT',
@@ -109,7 +109,7 @@ async function checkMarker(realPath: string, location: string): Promise<boolean>
       `${location} has format ${format}, and this Tidemark reads up to ${FORMAT_VERSION}: use a newer Tidemark; it was left untouched`,
     )
   }
-  return false
+  return files.some((name) => name.endsWith('.ldb') || name.startsWith('MANIFEST-'))
 }
 
 function readFormat(text: string): number | undefined {

@@ -14,6 +14,8 @@ export const TIMERS = 't'
 export const END = '\u{10ffff}'
 
 export const META_STORE = 'm!store'
+/** The oldest version of the log that a clean close left. */
+export const META_TRIMMED = 'm!trimmed'
 
 export function serviceMetaKey(serviceId: number): string {
   return `m-${encodePair(serviceId)}`

@@ -102,9 +102,12 @@ export interface CutCall {
   readonly settle: Settle<void>
 }
 
+/** Entries that nobody needs: retired ones, or orphans of the `due` space. */
 export interface PurgeCall {
   readonly kind: 'purge'
   readonly keys: readonly string[]
+  /** How many of them are retired timers. */
+  readonly retired: number
   readonly settle: Settle<void>
 }
 

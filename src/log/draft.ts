@@ -213,9 +213,9 @@ export class Draft {
     this.events.push({ kind: 'service', service })
   }
 
-  purge(keys: readonly string[]): void {
-    this.#sources.state.decidedRetired -= keys.length
-    this.events.push({ kind: 'purge', keys })
+  purge(keys: readonly string[], retired: number): void {
+    this.#sources.state.decidedRetired -= retired
+    this.events.push({ kind: 'purge', keys, retired })
   }
 
   /** Ends the draft. `anchor`: the entry is to tell everything, not only what changed. */

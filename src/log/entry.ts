@@ -49,7 +49,7 @@ export type LoggedEvent =
   | { kind: 'delete' | 'fire'; identity: string; orderText: string }
   | { kind: 'watermark'; serviceId: number; watermark: number }
   | { kind: 'service'; serviceId: number; name: string; schemas: string }
-  | { kind: 'purge'; entries: number }
+  | { kind: 'purge'; retired: number }
 
 /** The text of a queue's totals. */
 function totalsText(serviceId: number, domain: TimeDomain, totals: QueueTotals): string {
@@ -76,7 +76,7 @@ function eventText(event: CommitEvent): string {
     case 'service':
       return `s${encodePair(event.service.id)}${escapePart(event.service.name)}\0${event.service.schemas}\0`
     case 'purge':
-      return `g${encodeCount(event.keys.length)}`
+      return `g${encodeCount(event.retired)}`
   }
 }
 
@@ -200,7 +200,7 @@ export function* parseEvents(value: string, entry: ParsedEntry): Generator<Logge
       }
       at = start + 11
     } else if (kind === 'g') {
-      yield { kind: 'purge', entries: decodeCount(value, start) }
+      yield { kind: 'purge', retired: decodeCount(value, start) }
       at = start + countLength(value, start)
     } else if (kind === 's') {
       const nameEnd = value.indexOf('\0', start)

@@ -35,6 +35,8 @@ export interface ServiceEvent {
 export interface PurgeEvent {
   readonly kind: 'purge'
   readonly keys: readonly string[]
+  /** How many of them were retired timers; the rest are orphans of the `due` space. */
+  readonly retired: number
 }
 
 export type CommitEvent = TimerEvent | WatermarkEvent | ServiceEvent | PurgeEvent

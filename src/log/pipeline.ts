@@ -75,6 +75,12 @@ export class CommitPipeline {
     return new Promise((resolve, reject) => this.submit({ kind: 'barrier', settle: { resolve, reject } }))
   }
 
+  /** Writes what is under way and takes no more calls. */
+  async end(): Promise<void> {
+    if (this.#failure === undefined) await this.barrier().catch(() => {})
+    this.#failure ??= new TidemarkError('TIDEMARK_CLOSED', 'the store is closed: open it again')
+  }
+
   /** What the calls that are not decided yet will make of a timer: there, or not; undefined where none touches it. */
   undecided(identity: string): boolean | undefined {
     return this.#queue.effectOn(identity)
@@ -255,7 +261,7 @@ export class CommitPipeline {
           call.answer = this.#addService(draft, call.name, call.schemas)
           break
         case 'purge':
-          draft.purge(call.keys)
+          draft.purge(call.keys, call.retired)
           break
       }
     }

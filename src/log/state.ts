@@ -6,12 +6,19 @@
  */
 import { MAX_TIMESTAMP, MIN_TIMESTAMP } from '../limits.ts'
 import { queuePrefix, type TimeDomain } from '../timer/identity.ts'
+import type { TimerEvent } from './events.ts'
 
 /** Count, set hash and lower bound of a queue, after a version. */
 export interface QueueTotals {
   count: number
   setHash: number
   low: number
+}
+
+/** Hears of every event of a queue, when it is decided and when it is durable. */
+export interface QueueListener {
+  onDecided(event: TimerEvent, version: number): void
+  onApplied(event: TimerEvent, version: number): void
 }
 
 /** One service's timers of one time domain. */
@@ -24,8 +31,8 @@ export class QueueState {
   appliedCount = 0
   /** The version whose commit touched this queue last: what it must tell the totals of. */
   touchedIn = 0
-  /** Whether something fires from this queue, and must hear what is decided and applied. */
-  watched = false
+  /** What fires from this queue, and must hear what is decided and applied. */
+  listener: QueueListener | undefined
 
   constructor(service: ServiceState, domain: TimeDomain) {
     this.service = service

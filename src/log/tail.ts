@@ -12,6 +12,7 @@ import { SCAN_CHUNK_ENTRIES } from '../limits.ts'
 import { verifiedBody } from '../timer/checksum.ts'
 import { unescapePart } from '../timer/identity.ts'
 import { decodeDigits, decodeTimestamp } from '../timer/text.ts'
+import { readTrimmed } from './close.ts'
 import { type ParsedEntry, parseEntry } from './entry.ts'
 import { LogRetention } from './retention.ts'
 import { ServiceState, StoreState } from './state.ts'
@@ -63,10 +64,11 @@ async function loadServices(engine: Engine, state: StoreState): Promise<void> {
   }
 }
 
-async function readNewest(engine: Engine): Promise<ParsedEntry | undefined> {
+export async function readNewest(engine: Engine): Promise<ParsedEntry | undefined> {
   const newest = await engine.scan({ from: LOG, to: LOG + END, limit: 1, reverse: true }).read()
   if (newest.length === 0) return undefined
-  return parseOrThrow(newest[0]![0], newest[0]![1])
+  const entry = parseOrThrow(newest[0]![0], newest[0]![1])
+  return { ...entry, oldest: Math.max(entry.oldest, readTrimmed(engine)) }
 }
 
 async function refuseWithoutLog(engine: Engine): Promise<void> {

@@ -100,7 +100,7 @@ export class Purger {
 
   #purge(keys: string[]): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#pipeline.submit({ kind: 'purge', keys, settle: { resolve, reject } })
+      this.#pipeline.submit({ kind: 'purge', keys, retired: keys.length, settle: { resolve, reject } })
     })
   }
 }

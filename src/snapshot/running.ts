@@ -34,9 +34,9 @@ export class RunningSnapshots {
 
   add(version: number): RunningSnapshot {
     const running = this.#running
-    const snapshot = {
+    const snapshot: RunningSnapshot = {
       version,
-      get released() {
+      get released(): boolean {
         return !running.has(snapshot)
       },
       release: () => {

@@ -1,0 +1,68 @@
+/**
+ * The cut: what a checkpoint is told about the store at its version, by the thread that decides the commits. Everything
+ * else it reads from the engine, and proves against these counts and set hashes.
+ */
+
+/** What stands in a queue at the checkpoint's version. */
+export interface CutQueue {
+  count: number
+  setHash: number
+}
+
+export interface CutService {
+  id: number
+  name: string
+  /** Key, namespace and payload schemas, as one canonical JSON text. */
+  schemas: string
+  watermark: number
+  eventTime: CutQueue
+  processingTime: CutQueue
+}
+
+export interface CheckpointCut {
+  storeId: string
+  /** A UUID. */
+  checkpointId: string
+  /** The version of the snapshot that the checkpoint writes. */
+  version: number
+  createdMs: number
+  maxParallelism: number
+  /** The key groups that the store takes, both ends included; left out: all. */
+  keyGroups?: { start: number; end: number }
+  /** The caller's own JSON text, kept as it is. */
+  metadata?: string
+  services: CutService[]
+}
+
+export interface CheckpointProgress {
+  /** Timers written so far. */
+  timers: number
+  /** Bytes of the file so far. */
+  bytes: number
+  /** Timers there are. */
+  total: number
+}
+
+/** What was written. */
+export interface WrittenCheckpoint {
+  path: string
+  bytes: number
+  timers: number
+}
+
+/** Sorts by version; the id tells checkpoints of one version, and of other stores, apart. */
+export function checkpointFileName(cut: Pick<CheckpointCut, 'version' | 'checkpointId'>): string {
+  return `checkpoint-${String(cut.version).padStart(12, '0')}-${cut.checkpointId.slice(0, 8)}.tidemark`
+}
+
+/** The name that the file has until it is whole and verified. */
+export function temporaryFileName(cut: CheckpointCut): string {
+  return `${checkpointFileName(cut)}.tmp`
+}
+
+export function totalTimers(services: readonly CutService[]): number {
+  return services.reduce(
+    (sum, { eventTime, processingTime }) => sum + eventTime.count + processingTime.count,
+    0,
+  )
+}

@@ -1,0 +1,50 @@
+/** The options of one checkpoint, checked before anything is done. */
+import { invalidArgument, TidemarkError } from '../errors.ts'
+import { MAX_METADATA_BYTES } from '../limits.ts'
+import { utf8Length } from '../timer/text.ts'
+
+export interface CheckpointProgress {
+  timers: number
+  bytes: number
+  /** Timers in all. */
+  total: number
+}
+
+export interface CheckpointOptions {
+  /** Aborts it: the call rejects with TIDEMARK_CHECKPOINT_ABORTED, and no file stays. */
+  signal?: AbortSignal
+  /** Called now and then, at most ten times a second. */
+  onProgress?(progress: CheckpointProgress): void
+  /** JSON of at most 64 KiB, stored in the file and returned by `restore`: a position in a source, say. */
+  metadata?: unknown
+}
+
+const KNOWN = new Set(['signal', 'onProgress', 'metadata'])
+
+/** Returns the metadata's JSON text. Throws TIDEMARK_INVALID_ARGUMENT, TIDEMARK_CHECKPOINT_ABORTED. */
+export function checkCheckpoint(directory: string, options: CheckpointOptions): string | undefined {
+  if (typeof directory !== 'string' || directory === '' || directory.includes('\0')) {
+    throw invalidArgument('the directory of a checkpoint must be a path')
+  }
+  for (const name of Object.keys(options)) {
+    if (!KNOWN.has(name))
+      throw invalidArgument(`unknown option '${name}': known are ${[...KNOWN].join(', ')}`)
+  }
+  if (options.signal?.aborted === true) {
+    throw new TidemarkError('TIDEMARK_CHECKPOINT_ABORTED', 'the checkpoint was aborted before it began')
+  }
+  return options.metadata === undefined ? undefined : metadataText(options.metadata)
+}
+
+function metadataText(metadata: unknown): string {
+  let text: string | undefined
+  try {
+    text = JSON.stringify(metadata)
+  } catch (cause) {
+    throw invalidArgument(`metadata must be JSON: ${(cause as Error).message}`, cause)
+  }
+  if (text === undefined) throw invalidArgument(`metadata must be JSON, not a ${typeof metadata}`)
+  const bytes = utf8Length(text)
+  if (bytes <= MAX_METADATA_BYTES) return text
+  throw invalidArgument(`metadata takes ${bytes} bytes as JSON, and may take ${MAX_METADATA_BYTES} at most`)
+}

@@ -1,0 +1,243 @@
+/**
+ * A handler's context: what it registers and deletes is recorded, and handed to the commit that removes its timer.
+ *
+ * - An answer is what stands at the moment of the call: the store, the calls under way, and what this handler called
+ *   before; its own timer counts as gone.
+ * - When the handler has settled, the context takes no more calls.
+ */
+
+import type { Engine } from '../engine/engine.ts'
+import { invalidArgument } from '../errors.ts'
+import { MAX_ATOMIC_EVENTS, SCAN_CHUNK_ENTRIES } from '../limits.ts'
+import type { ContextCall } from '../log/calls.ts'
+import type { CommitPipeline } from '../log/pipeline.ts'
+import { prefixEnd } from '../log/reads.ts'
+import type { QueueState, ServiceState } from '../log/state.ts'
+import type { TimerCodec } from '../timer/codec.ts'
+import { timestampText } from '../timer/identity.ts'
+import { decodeTimestamp } from '../timer/text.ts'
+import type { ContextQueue, HandlerContext, KeySelection, TimerId, TimerInput } from './handler.ts'
+
+export interface ContextParts {
+  engine: Engine
+  pipeline: CommitPipeline
+  service: ServiceState
+  codec: TimerCodec
+  signal: AbortSignal
+}
+
+/** The calls of one handler run. */
+export class Recording {
+  readonly calls: ContextCall[] = []
+  /** What this handler's calls leave there, or not; its own timer is gone from the start. */
+  readonly effects = new Map<string, boolean>()
+  events = 0
+  /** Earliest timestamp registered, by domain: a drain that runs must wait for it. */
+  earliestEventTime = Number.POSITIVE_INFINITY
+  earliestProcessingTime = Number.POSITIVE_INFINITY
+  closed = false
+
+  constructor(fired: string) {
+    this.effects.set(fired, false)
+  }
+
+  count(events: number): void {
+    this.events += events
+    if (this.events <= MAX_ATOMIC_EVENTS) return
+    throw invalidArgument(
+      `one handler may register and delete ${MAX_ATOMIC_EVENTS} timers at most in one step`,
+    )
+  }
+
+  noteEarliest(queue: QueueState, timestamp: number): void {
+    if (queue.domain === 'eventTime') this.earliestEventTime = Math.min(this.earliestEventTime, timestamp)
+    else this.earliestProcessingTime = Math.min(this.earliestProcessingTime, timestamp)
+  }
+}
+
+export class RunContext implements HandlerContext {
+  readonly attempt: number
+  readonly lateByMs: number
+  readonly #parts: ContextParts
+  readonly #fired: string
+  #recording: Recording | undefined
+  #eventTime: RecordingQueue | undefined
+  #processingTime: RecordingQueue | undefined
+  #settled = false
+
+  constructor(parts: ContextParts, fired: string, attempt: number, lateByMs: number) {
+    this.#parts = parts
+    this.#fired = fired
+    this.attempt = attempt
+    this.lateByMs = lateByMs
+  }
+
+  get signal(): AbortSignal {
+    return this.#parts.signal
+  }
+
+  get eventTime(): ContextQueue {
+    this.#eventTime ??= new RecordingQueue(this.#parts, this.#parts.service.eventTime, this.#record())
+    return this.#eventTime
+  }
+
+  get processingTime(): ContextQueue {
+    this.#processingTime ??= new RecordingQueue(
+      this.#parts,
+      this.#parts.service.processingTime,
+      this.#record(),
+    )
+    return this.#processingTime
+  }
+
+  /** Ends the recording; undefined where nothing was called. */
+  settle(): Recording | undefined {
+    this.#settled = true
+    if (this.#recording !== undefined) this.#recording.closed = true
+    return this.#recording
+  }
+
+  #record(): Recording {
+    this.#recording ??= new Recording(this.#fired)
+    if (this.#settled) this.#recording.closed = true
+    return this.#recording
+  }
+}
+
+class RecordingQueue implements ContextQueue {
+  readonly #parts: ContextParts
+  readonly #queue: QueueState
+  readonly #recording: Recording
+
+  constructor(parts: ContextParts, queue: QueueState, recording: Recording) {
+    this.#parts = parts
+    this.#queue = queue
+    this.#recording = recording
+  }
+
+  async register(timer: TimerInput): Promise<boolean> {
+    this.#check(1)
+    return this.#register(timer)
+  }
+
+  async registerMany(timers: Iterable<TimerInput>): Promise<number> {
+    const all = [...timers]
+    // Refused as a whole, before any is recorded.
+    for (const timer of all) {
+      this.#parts.codec.identity(this.#queue.prefix, timer)
+      this.#parts.codec.payload(timer.payload)
+    }
+    this.#check(all.length)
+    let fresh = 0
+    for (const timer of all) if (this.#register(timer)) fresh++
+    return fresh
+  }
+
+  async delete(timer: TimerId): Promise<boolean> {
+    this.#check(1)
+    const identity = this.#parts.codec.identity(this.#queue.prefix, timer)
+    const wasThere = this.#isThere(identity)
+    this.#recording.calls.push(this.#timerCall('delete', identity, timer.timestamp, ''))
+    this.#recording.effects.set(identity, false)
+    return wasThere
+  }
+
+  async has(timer: TimerId): Promise<boolean> {
+    this.#check(0)
+    return this.#isThere(this.#parts.codec.identity(this.#queue.prefix, timer))
+  }
+
+  async deleteAll(selection: KeySelection): Promise<number> {
+    this.#check(0)
+    const prefix = this.#parts.codec.prefix(this.#queue.prefix, selection.key, selection.namespace)
+    const there = await this.#identitiesIn(prefix)
+    this.#check(there.length)
+    for (const identity of there) this.#recording.effects.set(identity, false)
+    const queue = this.#queue
+    this.#recording.calls.push({
+      kind: 'deleteAll',
+      queue,
+      prefix,
+      settle: undefined,
+      position: undefined,
+      answer: 0,
+    })
+    return there.length
+  }
+
+  async replace(timer: TimerInput): Promise<number[]> {
+    this.#check(0)
+    const { codec } = this.#parts
+    const identity = codec.identity(this.#queue.prefix, timer)
+    const payload = codec.payload(timer.payload)
+    const prefix = codec.prefix(this.#queue.prefix, timer.key, timer.namespace ?? '')
+    const others = (await this.#identitiesIn(prefix)).filter((other) => other !== identity)
+    this.#check(others.length + 1)
+    for (const other of others) this.#recording.effects.set(other, false)
+    this.#recording.effects.set(identity, true)
+    this.#recording.noteEarliest(this.#queue, timer.timestamp)
+    const { timestamp } = timer
+    const queue = this.#queue
+    this.#recording.calls.push({
+      kind: 'replace',
+      queue,
+      prefix,
+      identity,
+      timestamp,
+      payload,
+      settle: undefined,
+      answer: [],
+    })
+    return others.map((other) => decodeTimestamp(timestampText(other), 0)).sort((a, b) => a - b)
+  }
+
+  #register(timer: TimerInput): boolean {
+    const identity = this.#parts.codec.identity(this.#queue.prefix, timer)
+    const payload = this.#parts.codec.payload(timer.payload)
+    const isNew = !this.#isThere(identity)
+    this.#recording.calls.push(this.#timerCall('register', identity, timer.timestamp, payload))
+    this.#recording.effects.set(identity, true)
+    this.#recording.noteEarliest(this.#queue, timer.timestamp)
+    return isNew
+  }
+
+  #timerCall(kind: 'register' | 'delete', identity: string, timestamp: number, payload: string): ContextCall {
+    return { kind, queue: this.#queue, identity, timestamp, payload, settle: undefined, answer: false }
+  }
+
+  #check(events: number): void {
+    if (this.#recording.closed) {
+      throw invalidArgument(
+        'the handler of this context has settled, and its commit is made: await every call of a context',
+      )
+    }
+    this.#recording.count(events)
+  }
+
+  #isThere(identity: string): boolean {
+    const own = this.#recording.effects.get(identity)
+    if (own !== undefined) return own
+    const undecided = this.#parts.pipeline.undecided(identity)
+    return undecided ?? this.#parts.pipeline.standingNow(identity) !== undefined
+  }
+
+  /** The identities behind a prefix that are there now, this handler's own calls included. */
+  async #identitiesIn(prefix: string): Promise<string[]> {
+    await this.#parts.pipeline.barrier()
+    const { effects } = this.#recording
+    const there: string[] = []
+    let after = prefix
+    for (;;) {
+      const limit = SCAN_CHUNK_ENTRIES
+      const entries = await this.#parts.engine.scan({ after, to: prefixEnd(prefix), limit }).read()
+      for (const [identity] of entries) if (effects.get(identity) !== false) there.push(identity)
+      if (entries.length < limit || there.length > MAX_ATOMIC_EVENTS) break
+      after = entries.at(-1)![0]
+    }
+    const known = new Set(there)
+    for (const [identity, isThere] of effects) {
+      if (isThere && identity.startsWith(prefix) && !known.has(identity)) there.push(identity)
+    }
+    return there
+  }
+}

@@ -1,0 +1,315 @@
+/**
+ * Firing one queue: what is due goes through its handler, one timer after the other, in firing order.
+ *
+ * - Before a handler runs, its timer stands: nothing that was called before, decided or not, removes or changes it.
+ * - A timer that a handler registers takes its place in the running drain, also before what is already in hand.
+ * - Removals commit in groups while the next handlers run; a drain has ended when all of them are durable.
+ */
+import { nextTurn } from '../clock.ts'
+import { TidemarkError } from '../errors.ts'
+import {
+  DISPATCH_BATCH_TIMERS,
+  DRAIN_SLICE_MS,
+  MAX_REMOVALS_UNDER_WAY,
+  MAX_RETRIES_WAITING,
+} from '../limits.ts'
+import type { TimerEvent } from '../log/events.ts'
+import type { QueueListener, QueueState, StoreState } from '../log/state.ts'
+import { dueKey, type StoredTimer } from '../timer/stored.ts'
+import { Claim } from './claim.ts'
+import { type ContextParts, RunContext } from './context.ts'
+import type { AnyHandler } from './handler.ts'
+import { LowBound } from './lowbound.ts'
+import { Retries } from './retries.ts'
+import { type DueTimer, DueWindow, isBefore } from './window.ts'
+
+export interface QueueFiringParts extends ContextParts {
+  state: StoreState
+  now(): number
+  /** Whether the store closes: no further handler starts. */
+  isClosing(): boolean
+  /** Runs the part of a handler that is synchronous, so that a call from inside it can be told. */
+  enter(run: () => unknown): unknown
+  onError(error: TidemarkError): void
+  /** A timer was registered for this time, earlier than anything before it in the window. */
+  onEarlier(timestamp: number): void
+}
+
+/** What to do with a timer whose handler throws. */
+export type OnFailure = 'stop' | 'retry'
+
+export class QueueFiring implements QueueListener {
+  readonly queue: QueueState
+  readonly window: DueWindow
+  readonly retries = new Retries()
+  readonly #parts: QueueFiringParts
+  readonly #handler: AnyHandler
+  readonly #onFailure: OnFailure
+  readonly #inHand = new Map<string, Claim>()
+  readonly #low: LowBound
+  #underWay = 0
+  #onSettled: (() => void) | undefined
+  /** Timestamps that handlers registered in this queue, not applied yet. */
+  readonly #pending = new Map<Claim, number>()
+  /** At most the lowest of them. */
+  #pendingLow = Number.POSITIVE_INFINITY
+  #sliceStartMs = 0
+
+  constructor(parts: QueueFiringParts, queue: QueueState, handler: AnyHandler, onFailure: OnFailure) {
+    this.#parts = parts
+    this.queue = queue
+    this.#handler = handler
+    this.#onFailure = onFailure
+    this.window = new DueWindow(
+      parts.engine,
+      queue,
+      (identity, orderText) =>
+        this.#inHand.get(identity)?.timer.orderText === orderText ||
+        this.retries.isWaiting(identity, orderText),
+      (key) => parts.onError(damagedDue(key)),
+    )
+    this.#low = new LowBound(parts.state, queue)
+    queue.listener = this
+  }
+
+  onDecided(event: TimerEvent, version: number): void {
+    if (event.kind === 'register') {
+      this.#low.registered(event.timestamp, version)
+      return
+    }
+    const claim = this.#inHand.get(event.identity)
+    if (claim !== undefined) claim.stale = true
+    if (event.kind === 'payload') return
+    this.window.remove(event.identity)
+    this.retries.forget(event.identity)
+  }
+
+  onApplied(event: TimerEvent, version: number): void {
+    if (event.kind !== 'register') return
+    this.#low.applied(version)
+    const { identity, timestamp, timer } = event
+    this.window.add({ identity, timestamp, orderText: timer.orderText, removed: false })
+    this.#parts.onEarlier(timestamp)
+  }
+
+  /**
+   * Fires what is due at `bound()`, until nothing is, and every removal is durable; returns how many handlers succeeded.
+   * Between batches it takes a turn of `turn`, so that a service's two queues never run handlers at once.
+   */
+  async drain(bound: () => number, turn: <T>(run: () => Promise<T>) => Promise<T>): Promise<number> {
+    let fired = 0
+    this.#sliceStartMs = performance.now()
+    while (!this.#parts.isClosing()) {
+      this.#giveBackReady()
+      if (this.window.needsPage) {
+        await this.window.readPage()
+        continue
+      }
+      const batch = this.#claimDue(bound())
+      if (batch.length > 0) fired += await turn(() => this.#fireBatch(batch, bound))
+      else if (this.#underWay > 0) await this.#settled(0)
+      else break
+      this.#low.raise(this.window, this.retries, this.#inHand.values())
+    }
+    await this.#settled(0)
+    this.#low.raise(this.window, this.retries, this.#inHand.values())
+    return fired
+  }
+
+  /** When the next timer is due, as far as the window knows; Infinity: none is. */
+  nextDueMs(): number {
+    const nextRetryAtMs = this.retries.nextRetryAtMs()
+    if (this.retries.size >= MAX_RETRIES_WAITING) return nextRetryAtMs
+    return Math.min(this.window.head()?.timestamp ?? Number.POSITIVE_INFINITY, nextRetryAtMs)
+  }
+
+  #giveBackReady(): void {
+    for (const timer of this.retries.takeReady(this.#parts.now())) this.window.add(timer)
+  }
+
+  #claimDue(bound: number): Claim[] {
+    const batch: Claim[] = []
+    if (this.retries.size >= MAX_RETRIES_WAITING) return batch
+    while (batch.length < DISPATCH_BATCH_TIMERS) {
+      const head = this.window.head()
+      if (head === undefined || head.timestamp > bound) break
+      this.window.take()
+      const claim = new Claim(this.queue, head)
+      this.#inHand.set(head.identity, claim)
+      batch.push(claim)
+    }
+    return batch
+  }
+
+  async #fireBatch(batch: Claim[], bound: () => number): Promise<number> {
+    const standings = await this.#parts.pipeline.standing(batch.map((claim) => claim.identity))
+    let fired = 0
+    for (let i = 0; i < batch.length; i++) {
+      const claim = batch[i]!
+      if (this.#mustGiveWay(claim)) {
+        this.#giveBack(batch, i)
+        // What a handler registered stands in the window once it is applied.
+        if (this.#pending.size > 0) await this.#settled(0)
+        break
+      }
+      if (this.#parts.pipeline.undecided(claim.identity) !== undefined) {
+        // A call made before its turn will remove or change it: that comes first.
+        this.#giveBack(batch, i)
+        await this.#parts.pipeline.barrier()
+        break
+      }
+      const standing = claim.stale ? this.#parts.pipeline.standingNow(claim.identity) : standings[i]
+      if (standing?.orderText !== claim.timer.orderText) {
+        this.#putDown(claim)
+        await this.#removeIfOrphan(claim)
+        continue
+      }
+      const failure = await this.#run(claim, standing, bound())
+      if (failure === undefined) fired++
+      else await this.#failed(batch, i, failure)
+      if (performance.now() - this.#sliceStartMs > DRAIN_SLICE_MS) {
+        await nextTurn()
+        this.#sliceStartMs = performance.now()
+      }
+    }
+    return fired
+  }
+
+  /** Whether something is to fire before this timer, or nothing is to fire any more. */
+  #mustGiveWay(claim: Claim): boolean {
+    if (this.#parts.isClosing()) return true
+    const head = this.window.head()
+    if (head !== undefined && isBefore(head, claim.timer)) return true
+    return this.#pendingLow < claim.timestamp && this.#lowestPending() < claim.timestamp
+  }
+
+  #lowestPending(): number {
+    this.#pendingLow = Number.POSITIVE_INFINITY
+    for (const earliest of this.#pending.values()) this.#pendingLow = Math.min(this.#pendingLow, earliest)
+    return this.#pendingLow
+  }
+
+  async #run(claim: Claim, standing: StoredTimer, boundMs: number): Promise<{ error: unknown } | undefined> {
+    const attempt = this.retries.attempt(claim.identity)
+    const context = new RunContext(this.#parts, claim.identity, attempt, boundMs - claim.timestamp)
+    try {
+      const timer = this.#parts.codec.timer(claim.identity, standing)
+      const running = this.#parts.enter(() => this.#handler(timer, context))
+      if (running instanceof Promise || isThenable(running)) await running
+    } catch (error) {
+      context.settle()
+      return { error }
+    }
+    this.#submitRemoval(claim, standing, context)
+    if (this.#underWay >= MAX_REMOVALS_UNDER_WAY) await this.#settled(MAX_REMOVALS_UNDER_WAY / 2)
+    return undefined
+  }
+
+  #submitRemoval(claim: Claim, standing: StoredTimer, context: RunContext): void {
+    const recording = context.settle()
+    if (recording !== undefined) {
+      const isEventTime = this.queue.domain === 'eventTime'
+      const earliest = isEventTime ? recording.earliestEventTime : recording.earliestProcessingTime
+      if (earliest !== Number.POSITIVE_INFINITY) {
+        this.#pending.set(claim, earliest)
+        this.#pendingLow = Math.min(this.#pendingLow, earliest)
+      }
+    }
+    this.#underWay++
+    const done = () => this.#removalDone(claim)
+    this.#parts.pipeline.submit(claim.finish(standing, recording?.calls, { resolve: done, reject: done }))
+  }
+
+  #removalDone(claim: Claim): void {
+    this.#underWay--
+    this.#pending.delete(claim)
+    this.#putDown(claim)
+    this.retries.forget(claim.identity)
+    this.#onSettled?.()
+  }
+
+  /** Resolves when at most `most` removals are under way. */
+  async #settled(most: number): Promise<void> {
+    while (this.#underWay > most) {
+      await new Promise<void>((resolve) => {
+        this.#onSettled = () => {
+          if (this.#underWay > most) return
+          this.#onSettled = undefined
+          resolve()
+        }
+      })
+    }
+    const { failure } = this.#parts.pipeline
+    if (failure !== undefined) throw failure
+  }
+
+  async #failed(batch: Claim[], at: number, failure: { error: unknown }): Promise<void> {
+    const claim = batch[at]!
+    this.retries.failed(claim.identity)
+    const error = handlerFailed(this.queue, claim.timer, failure.error)
+    if (this.#onFailure === 'retry') {
+      this.#putDown(claim)
+      this.retries.wait(claim.timer, this.#parts.now())
+      this.#parts.onError(error)
+      return
+    }
+    this.#giveBack(batch, at)
+    await this.#settled(0)
+    throw error
+  }
+
+  #putDown(claim: Claim): void {
+    if (this.#inHand.get(claim.identity) === claim) this.#inHand.delete(claim.identity)
+  }
+
+  /** Gives the timers from `from` on back to the window; those removed in the meantime show when they are read again. */
+  #giveBack(batch: Claim[], from: number): void {
+    for (let i = from; i < batch.length; i++) {
+      this.#putDown(batch[i]!)
+      this.window.add(batch[i]!.timer)
+    }
+  }
+
+  /** A `due` entry whose timer is not there: LevelDB brought it back, or lost the other. Never fired. */
+  async #removeIfOrphan(claim: Claim): Promise<void> {
+    const { pipeline, engine } = this.#parts
+    await pipeline.barrier()
+    const { identity, orderText } = claim.timer
+    const key = dueKey(identity, orderText)
+    // The timer is read before its due entry: one that is removed in between is then missing from both.
+    const standing = pipeline.standingNow(identity)
+    if (standing?.orderText === orderText || engine.get(key) === undefined) return
+    await new Promise<void>((resolve, reject) => {
+      pipeline.submit({ kind: 'purge', keys: [key], retired: 0, settle: { resolve, reject } })
+    })
+    this.#parts.onError(
+      new TidemarkError(
+        'TIDEMARK_CORRUPT',
+        `an orphan in the due space (${JSON.stringify(key)}) was removed and not fired: its timer was not there; run verify()`,
+      ),
+    )
+  }
+}
+
+function isThenable(value: unknown): boolean {
+  return (
+    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  )
+}
+
+function handlerFailed(queue: QueueState, timer: DueTimer, cause: unknown): TidemarkError {
+  const what = `the ${queue.domain} handler of service '${queue.service.name}' failed`
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return new TidemarkError(
+    'TIDEMARK_HANDLER_FAILED',
+    `${what} for the timer at ${timer.timestamp}: ${why}; the timer stays registered and is fired again`,
+    { cause },
+  )
+}
+
+function damagedDue(key: string): TidemarkError {
+  return new TidemarkError(
+    'TIDEMARK_CORRUPT',
+    `the due entry ${JSON.stringify(key)} is damaged: run verify()`,
+  )
+}

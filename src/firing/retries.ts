@@ -1,0 +1,72 @@
+/**
+ * Timers whose handler failed in processing time: each waits a growing time before it is tried again, the others go on.
+ */
+import { MAX_RETRY_DELAY_MS, MIN_RETRY_DELAY_MS } from '../limits.ts'
+import type { DueTimer } from './window.ts'
+
+interface Waiting {
+  timer: DueTimer
+  retryAtMs: number
+}
+
+export class Retries {
+  readonly #waiting = new Map<string, Waiting>()
+  readonly #attempts = new Map<string, number>()
+
+  get size(): number {
+    return this.#waiting.size
+  }
+
+  /** Which attempt the next run of this timer's handler is. */
+  attempt(identity: string): number {
+    return (this.#attempts.get(identity) ?? 0) + 1
+  }
+
+  isWaiting(identity: string, orderText: string): boolean {
+    return this.#waiting.get(identity)?.timer.orderText === orderText
+  }
+
+  /** Counts a failure. */
+  failed(identity: string): void {
+    this.#attempts.set(identity, this.attempt(identity))
+  }
+
+  /** Lets a failed timer wait; it doubles with each attempt. */
+  wait(timer: DueTimer, nowMs: number): void {
+    const failures = this.#attempts.get(timer.identity) ?? 1
+    const delayMs = Math.min(MIN_RETRY_DELAY_MS * 2 ** (failures - 1), MAX_RETRY_DELAY_MS)
+    this.#waiting.set(timer.identity, { timer, retryAtMs: nowMs + delayMs })
+  }
+
+  /** Forgets a timer that is done, or gone. */
+  forget(identity: string): void {
+    if (this.#attempts.size > 0) this.#attempts.delete(identity)
+    if (this.#waiting.size > 0) this.#waiting.delete(identity)
+  }
+
+  /** Takes out the timers whose wait is over. A clock that went back does not make them wait longer than their delay. */
+  takeReady(nowMs: number): DueTimer[] {
+    if (this.#waiting.size === 0) return []
+    const ready: DueTimer[] = []
+    for (const [identity, { timer, retryAtMs }] of this.#waiting) {
+      if (retryAtMs > nowMs && retryAtMs - nowMs <= MAX_RETRY_DELAY_MS) continue
+      ready.push(timer)
+      this.#waiting.delete(identity)
+    }
+    return ready
+  }
+
+  /** When the next wait is over; Infinity: none is. */
+  nextRetryAtMs(): number {
+    let next = Number.POSITIVE_INFINITY
+    for (const { retryAtMs } of this.#waiting.values()) if (retryAtMs < next) next = retryAtMs
+    return next
+  }
+
+  /** Earliest timestamp of a waiting timer; Infinity: none waits. */
+  low(): number {
+    let low = Number.POSITIVE_INFINITY
+    for (const { timer } of this.#waiting.values()) if (timer.timestamp < low) low = timer.timestamp
+    return low
+  }
+}

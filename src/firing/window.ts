@@ -1,0 +1,214 @@
+/**
+ * The window of due timers: a queue's earliest, in memory, in firing order.
+ *
+ * - Every stored timer up to the window's end is in it or in hand (given to a dispatcher); what lies beyond is read a page
+ *   at a time, always onwards from the end, never again over what was deleted.
+ * - A register at or below the end goes into the window when it is applied; a removal leaves it when it is decided.
+ * - What a page brings may have been removed a moment before: a dispatcher reads each timer before it fires it.
+ */
+import type { Engine, Entry } from '../engine/engine.ts'
+import { END } from '../engine/keyspaces.ts'
+import {
+  MAX_TIMESTAMP,
+  MAX_WINDOW_PAGE_TIMERS,
+  MAX_WINDOW_TIMERS,
+  MIN_WINDOW_PAGE_TIMERS,
+} from '../limits.ts'
+import type { QueueState } from '../log/state.ts'
+import { IDENTITY_QUEUE_END } from '../timer/identity.ts'
+import { parseDue } from '../timer/stored.ts'
+import { decodeTimestamp, encodeTimestamp } from '../timer/text.ts'
+
+export interface DueTimer {
+  readonly identity: string
+  readonly timestamp: number
+  /** Create version and place: the order at one timestamp. */
+  readonly orderText: string
+  removed: boolean
+}
+
+/** Firing order: by timestamp, then first registered, first fired. */
+export function isBefore(a: DueTimer, b: DueTimer): boolean {
+  return a.timestamp < b.timestamp || (a.timestamp === b.timestamp && a.orderText < b.orderText)
+}
+
+export class DueWindow {
+  readonly #engine: Engine
+  readonly #queue: QueueState
+  /** A `due` entry that cannot be read: reported, and passed over. */
+  readonly #onDamaged: (key: string) => void
+  readonly #isInHand: (identity: string, orderText: string) => boolean
+  /** Binary heap; removed timers stay until they reach its top. */
+  #heap: DueTimer[] = []
+  readonly #live = new Map<string, DueTimer>()
+  /** Last `due` key that was read. */
+  #end: string
+  #endTimer: DueTimer | undefined
+  #complete = false
+  #pageTimers = MIN_WINDOW_PAGE_TIMERS
+  /** Registers applied while a page is being read. */
+  #arrivals: DueTimer[] | undefined
+
+  constructor(
+    engine: Engine,
+    queue: QueueState,
+    isInHand: (identity: string, orderText: string) => boolean,
+    onDamaged: (key: string) => void,
+  ) {
+    this.#engine = engine
+    this.#queue = queue
+    this.#isInHand = isInHand
+    this.#onDamaged = onDamaged
+    this.#end = `d${queue.prefix.slice(1)}${encodeTimestamp(queue.decided.low)}`
+  }
+
+  /** The earliest timer, if the window knows it; when not, `needsPage` tells whether the store may. */
+  head(): DueTimer | undefined {
+    let head = this.#heap[0]
+    while (head?.removed === true) {
+      this.#popHeap()
+      head = this.#heap[0]
+    }
+    return head
+  }
+
+  get needsPage(): boolean {
+    return !this.#complete && this.head() === undefined
+  }
+
+  /** Takes the earliest timer out. */
+  take(): DueTimer | undefined {
+    const head = this.head()
+    if (head === undefined) return undefined
+    this.#popHeap()
+    this.#live.delete(head.identity)
+    return head
+  }
+
+  /** A timer that is registered now, durably; or one that a dispatcher gives back. */
+  add(timer: DueTimer): void {
+    if (this.#isBeyondEnd(timer)) this.#arrivals?.push(timer)
+    else this.#insert(timer)
+  }
+
+  /** A timer that is removed, from its decision on. */
+  remove(identity: string): void {
+    const timer = this.#live.get(identity)
+    if (timer === undefined) return
+    timer.removed = true
+    this.#live.delete(identity)
+  }
+
+  /** Reads the next page of the store. */
+  async readPage(): Promise<void> {
+    const limit = this.#pageTimers
+    this.#pageTimers = Math.min(limit * 2, MAX_WINDOW_PAGE_TIMERS)
+    this.#arrivals = []
+    const to = `d${this.#queue.prefix.slice(1, IDENTITY_QUEUE_END)}${END}`
+    const entries = await this.#engine.scan({ after: this.#end, to, limit }).read()
+    this.#extend(entries, entries.length < limit)
+    const arrivals = this.#arrivals
+    this.#arrivals = undefined
+    for (const timer of arrivals) if (!this.#isBeyondEnd(timer)) this.#insert(timer)
+  }
+
+  #extend(entries: Entry[], complete: boolean): void {
+    this.#complete = complete
+    for (const [key, value] of entries) {
+      const due = parseDue(key, value)
+      if (due === undefined) {
+        this.#onDamaged(key)
+        continue
+      }
+      if (this.#isInHand(due.identity, due.orderText)) continue
+      const timestamp = decodeTimestamp(key, IDENTITY_QUEUE_END)
+      this.#insert({ identity: due.identity, timestamp, orderText: due.orderText, removed: false })
+    }
+    const last = entries.at(-1)
+    if (last === undefined) return
+    this.#end = last[0]
+    this.#endTimer = endOf(last[0])
+  }
+
+  #isBeyondEnd(timer: DueTimer): boolean {
+    if (this.#complete) return false
+    return this.#endTimer === undefined ? this.#isBeyondStart(timer) : isBefore(this.#endTimer, timer)
+  }
+
+  /** Before the first page, all from the queue's lower bound on is still to be read. */
+  #isBeyondStart(timer: DueTimer): boolean {
+    return timer.timestamp >= decodeTimestamp(this.#end, IDENTITY_QUEUE_END)
+  }
+
+  #insert(timer: DueTimer): void {
+    const known = this.#live.get(timer.identity)
+    if (known !== undefined) {
+      if (known.orderText >= timer.orderText) return
+      known.removed = true
+    }
+    timer.removed = false
+    this.#live.set(timer.identity, timer)
+    this.#pushHeap(timer)
+    if (this.#heap.length > MAX_WINDOW_TIMERS) this.#shrink()
+  }
+
+  /** Gives the later half back to the store, so that memory stays bounded whatever is registered. */
+  #shrink(): void {
+    // A page under way began at the end that stands: taking it back now would leave a gap.
+    if (this.#arrivals !== undefined) return
+    const sorted = this.#heap.filter((timer) => !timer.removed).sort((a, b) => (isBefore(a, b) ? -1 : 1))
+    if (sorted.length <= MAX_WINDOW_TIMERS / 2) {
+      this.#heap = sorted
+      return
+    }
+    const kept = sorted.slice(0, MAX_WINDOW_TIMERS / 2)
+    for (let i = kept.length; i < sorted.length; i++) this.#live.delete(sorted[i]!.identity)
+    const end = kept.at(-1)!
+    this.#heap = kept
+    this.#end = `d${this.#queue.prefix.slice(1)}${encodeTimestamp(end.timestamp)}${end.orderText}`
+    this.#endTimer = end
+    this.#complete = false
+  }
+
+  /** A timestamp that no timer in the window or beyond it lies below. */
+  low(): number {
+    const head = this.head()
+    if (head !== undefined) return head.timestamp
+    return this.#complete ? MAX_TIMESTAMP : decodeTimestamp(this.#end, IDENTITY_QUEUE_END)
+  }
+
+  #pushHeap(timer: DueTimer): void {
+    const heap = this.#heap
+    let at = heap.length
+    heap.push(timer)
+    while (at > 0) {
+      const parent = (at - 1) >> 1
+      if (!isBefore(timer, heap[parent]!)) break
+      heap[at] = heap[parent]!
+      at = parent
+    }
+    heap[at] = timer
+  }
+
+  #popHeap(): void {
+    const heap = this.#heap
+    const last = heap.pop()!
+    const size = heap.length
+    if (size === 0) return
+    let at = 0
+    for (;;) {
+      let child = 2 * at + 1
+      if (child >= size) break
+      if (child + 1 < size && isBefore(heap[child + 1]!, heap[child]!)) child++
+      if (!isBefore(heap[child]!, last)) break
+      heap[at] = heap[child]!
+      at = child
+    }
+    heap[at] = last
+  }
+}
+
+function endOf(key: string): DueTimer {
+  const timestamp = decodeTimestamp(key, IDENTITY_QUEUE_END)
+  return { identity: '', timestamp, orderText: key.slice(IDENTITY_QUEUE_END + 9), removed: false }
+}

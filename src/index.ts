@@ -1,0 +1,15 @@
+/** What is public. */
+
+export type { CheckpointOptions, CheckpointProgress } from './checkpoint/options.ts'
+export type { RestoreOptions, RestoreProgress, RestoreSummary } from './checkpoint/restore.ts'
+export type { Clock } from './clock.ts'
+export type { ServiceDefinition, TimerHandler } from './definition.ts'
+export { TidemarkError, type TidemarkErrorCode } from './errors.ts'
+export type { ContextQueue, HandlerContext, KeySelection, TimerId, TimerInput } from './firing/handler.ts'
+export type { Durability, EngineOptions, StoreOptions } from './options.ts'
+export type { ListSelection, Timer, TimerQueue, TimerService } from './service.ts'
+export type { Snapshot, SnapshotFilter, SnapshotTimer } from './snapshot/snapshot.ts'
+export type { Finding } from './snapshot/verify.ts'
+export { type CheckpointSummary, type StoreStats, TimerStore } from './store.ts'
+export type { KeyGroupRange } from './timer/codec.ts'
+export { keyGroupOf, keyGroupRange } from './timer/keygroup.ts'

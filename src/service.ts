@@ -1,0 +1,291 @@
+/**
+ * A service: its two queues, its watermark, as their users see them. Calls are validated and encoded here, then wait in
+ * the commit pipeline.
+ */
+import type { Clock } from './clock.ts'
+import type { Engine } from './engine/engine.ts'
+import { invalidArgument, type TidemarkError } from './errors.ts'
+import type { Firing } from './firing/firing.ts'
+import type { KeySelection, TimerId, TimerInput } from './firing/handler.ts'
+import type { ServiceFiring } from './firing/service.ts'
+import { MAX_TIMESTAMP, MIN_TIMESTAMP } from './limits.ts'
+import type { Settle, TimerCall } from './log/calls.ts'
+import type { CommitPipeline } from './log/pipeline.ts'
+import type { QueueState, ServiceState } from './log/state.ts'
+import { listDue, listKey } from './snapshot/listing.ts'
+import type { TimerCodec } from './timer/codec.ts'
+
+/** A timer, as handlers and listings give it. */
+export interface Timer<K = string, N = string, P = undefined> {
+  key: K
+  namespace: N
+  /** Milliseconds since the epoch. */
+  timestamp: number
+  payload: P
+}
+
+/** What `list` is narrowed to; timestamps with both ends included. */
+export interface ListSelection<K = string, N = string> {
+  key?: K
+  namespace?: N
+  from?: number
+  to?: number
+  limit?: number
+}
+
+export interface QueueParts {
+  engine: Engine
+  pipeline: CommitPipeline
+  codec: TimerCodec
+  /** Why the store takes no calls any more, if so. */
+  refusal(): TidemarkError | undefined
+}
+
+function isTimestamp(value: unknown): value is number {
+  return Number.isSafeInteger(value)
+}
+
+/**
+ * One service's timers of one time domain. Calls take effect in the order in which they were made, awaited or not; each
+ * resolves when it is durable, and rejects with TIDEMARK_INVALID_ARGUMENT before anything is written, or with
+ * TIDEMARK_CLOSED, TIDEMARK_FAILED.
+ */
+export class TimerQueue<K = string, N = string, P = undefined> {
+  readonly #parts: QueueParts
+  readonly #queue: QueueState
+
+  constructor(parts: QueueParts, queue: QueueState) {
+    this.#parts = parts
+    this.#queue = queue
+  }
+
+  /** How many timers are registered, exactly. */
+  get count(): number {
+    return this.#queue.appliedCount
+  }
+
+  /** Registers a timer; true: it is new. One that is there keeps its place, and takes the payload. */
+  register(timer: TimerInput<K, N, P>): Promise<boolean> {
+    return this.#timerCall('register', timer)
+  }
+
+  /** Removes a timer; true: it was there. */
+  delete(timer: TimerId<K, N>): Promise<boolean> {
+    return this.#timerCall('delete', timer)
+  }
+
+  /** Whether a timer is registered. */
+  has(timer: TimerId<K, N>): Promise<boolean> {
+    return this.#timerCall('has', timer)
+  }
+
+  /** Registers many timers, in commits of bounded size with nothing in between; how many were new. */
+  registerMany(timers: Iterable<TimerInput<K, N, P>>): Promise<number> {
+    return this.#call((settle: Settle<number>) => {
+      const { codec } = this.#parts
+      const identities: string[] = []
+      const timestamps: number[] = []
+      const payloads: string[] = []
+      for (const timer of timers) {
+        identities.push(codec.identity(this.#queue.prefix, timer))
+        timestamps.push(timer.timestamp)
+        payloads.push(codec.payload(timer.payload))
+      }
+      const queue = this.#queue
+      this.#parts.pipeline.submit({
+        kind: 'registerMany',
+        queue,
+        identities,
+        timestamps,
+        payloads,
+        settle,
+        done: 0,
+        answer: 0,
+      })
+    })
+  }
+
+  /** Removes every timer of a key, or of a key in one namespace; how many there were. */
+  deleteAll(selection: KeySelection<K, N>): Promise<number> {
+    return this.#call((settle: Settle<number>) => {
+      const prefix = this.#prefix(selection)
+      const queue = this.#queue
+      this.#parts.pipeline.submit({
+        kind: 'deleteAll',
+        queue,
+        prefix,
+        settle,
+        position: undefined,
+        answer: 0,
+      })
+    })
+  }
+
+  /**
+   * Moves a deadline: in one atomic step every other timer of this key and namespace goes, and this one stands.
+   * Returns the timestamps that it replaced, rising.
+   */
+  replace(timer: TimerInput<K, N, P>): Promise<number[]> {
+    return this.#call((settle: Settle<number[]>) => {
+      const { codec, pipeline } = this.#parts
+      const queue = this.#queue
+      const identity = codec.identity(queue.prefix, timer)
+      const prefix = codec.prefix(queue.prefix, timer.key, timer.namespace ?? '')
+      const payload = codec.payload(timer.payload)
+      const { timestamp } = timer
+      pipeline.submit({ kind: 'replace', queue, prefix, identity, timestamp, payload, settle, answer: [] })
+    })
+  }
+
+  /**
+   * The timers in due order; with `key`, that key's by namespace and timestamp. What was called before is seen; what
+   * changes while it is read may be.
+   */
+  list(selection: ListSelection<K, N> = {}): AsyncGenerator<Timer<K, N, P>> {
+    const {
+      key,
+      namespace,
+      from = MIN_TIMESTAMP,
+      to = MAX_TIMESTAMP,
+      limit = Number.POSITIVE_INFINITY,
+    } = selection
+    if (!isTimestamp(from)) throw invalidArgument(`from must be a timestamp, not ${String(from)}`)
+    if (!isTimestamp(to)) throw invalidArgument(`to must be a timestamp, not ${String(to)}`)
+    if (limit !== Number.POSITIVE_INFINITY && !(Number.isSafeInteger(limit) && limit >= 0)) {
+      throw invalidArgument(`limit must be a whole number, 0 or more, not ${String(limit)}`)
+    }
+    const prefix = key === undefined ? undefined : this.#prefix({ key, namespace })
+    const only =
+      key !== undefined || namespace === undefined ? undefined : this.#parts.codec.namespace(namespace)
+    return this.#list(prefix, only, { from, to }, limit)
+  }
+
+  /** The earliest timer, or undefined. */
+  async next(): Promise<Timer<K, N, P> | undefined> {
+    const range = { from: MIN_TIMESTAMP, to: MAX_TIMESTAMP }
+    for await (const timer of this.#list(undefined, undefined, range, 1)) return timer
+    return undefined
+  }
+
+  async *#list(
+    prefix: string | undefined,
+    namespace: string | undefined,
+    range: { from: number; to: number },
+    limit: number,
+  ): AsyncGenerator<Timer<K, N, P>> {
+    const { engine, pipeline, codec } = this.#parts
+    this.#refuse()
+    await pipeline.barrier()
+    if (limit === 0 || range.from > range.to) return
+    const chunkEntries = limit < 16 ? 16 : undefined
+    const listed =
+      prefix === undefined
+        ? listDue(engine, this.#queue, range, chunkEntries)
+        : listKey(engine, prefix, range)
+    let left = limit
+    for await (const { identity, timer } of listed) {
+      if (namespace !== undefined && identity.slice(identity.indexOf('\0') + 1, -10) !== namespace) continue
+      yield codec.timer(identity, timer) as Timer<K, N, P>
+      if (--left === 0) return
+      this.#refuse()
+    }
+  }
+
+  #timerCall(kind: TimerCall['kind'], timer: TimerInput<K, N, P>): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const { codec, pipeline, refusal } = this.#parts
+      const refused = refusal()
+      if (refused !== undefined) throw refused
+      const queue = this.#queue
+      const identity = codec.identity(queue.prefix, timer)
+      const payload = kind === 'register' ? codec.payload(timer.payload) : ''
+      pipeline.submit({
+        kind,
+        queue,
+        identity,
+        timestamp: timer.timestamp,
+        payload,
+        settle: { resolve, reject },
+        answer: false,
+      })
+    })
+  }
+
+  #call<T>(submit: (settle: Settle<T>) => void): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#refuse()
+      submit({ resolve, reject })
+    })
+  }
+
+  #refuse(): void {
+    const refused = this.#parts.refusal()
+    if (refused !== undefined) throw refused
+  }
+
+  #prefix(selection: KeySelection<K, N>): string {
+    if (typeof selection !== 'object' || selection === null || selection.key === undefined) {
+      throw invalidArgument('name the key: { key, namespace? }')
+    }
+    return this.#parts.codec.prefix(this.#queue.prefix, selection.key, selection.namespace)
+  }
+}
+
+/** A named set of timers, with its own schemas, handlers and watermark. */
+export class TimerService<K = string, N = string, P = undefined> {
+  readonly name: string
+  readonly eventTime: TimerQueue<K, N, P>
+  readonly processingTime: TimerQueue<K, N, P>
+  readonly #parts: QueueParts
+  readonly #state: ServiceState
+  readonly #clock: Clock
+  readonly #firing: Firing
+  readonly #serviceFiring: ServiceFiring
+
+  constructor(
+    parts: QueueParts,
+    state: ServiceState,
+    clock: Clock,
+    firing: Firing,
+    serviceFiring: ServiceFiring,
+  ) {
+    this.name = state.name
+    this.#parts = parts
+    this.#state = state
+    this.#clock = clock
+    this.#firing = firing
+    this.#serviceFiring = serviceFiring
+    this.eventTime = new TimerQueue(parts, state.eventTime)
+    this.processingTime = new TimerQueue(parts, state.processingTime)
+  }
+
+  /** At first -(2^53-1). */
+  get currentWatermark(): number {
+    return this.#state.appliedWatermark
+  }
+
+  currentProcessingTime(): number {
+    return this.#clock.now()
+  }
+
+  /**
+   * Sets the watermark, durably, then fires every event-time timer at or below it, in order; resolves when all removals
+   * are durable. A smaller one leaves it, and fires what is due at the standing one. Rejects with
+   * TIDEMARK_HANDLER_FAILED when a handler throws: its timer, and those after it, fire at the next call.
+   */
+  async advanceWatermark(timestamp: number): Promise<{ fired: number }> {
+    const refused = this.#parts.refusal()
+    if (refused !== undefined) throw refused
+    if (!isTimestamp(timestamp)) {
+      throw invalidArgument(`a watermark must be a timestamp (a whole number), not ${String(timestamp)}`)
+    }
+    if (this.#firing.insideHandler) {
+      throw invalidArgument('a handler cannot advance the watermark: it would wait for itself')
+    }
+    await new Promise<void>((resolve, reject) => {
+      const service = this.#state
+      this.#parts.pipeline.submit({ kind: 'watermark', service, timestamp, settle: { resolve, reject } })
+    })
+    return { fired: await this.#serviceFiring.drainEventTime() }
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * Reading what stands in a queue: in due order, or one key's timers by namespace and timestamp.
+ *
+ * - Each chunk is a view of one moment; what changes between two chunks may or may not be seen, nothing is seen twice.
+ * - A `due` entry whose timer is not there is passed over: it counts for nothing.
+ */
+import type { Engine } from '../engine/engine.ts'
+import { END } from '../engine/keyspaces.ts'
+import { TidemarkError } from '../errors.ts'
+import { MAX_TIMESTAMP } from '../limits.ts'
+import { prefixEnd } from '../log/reads.ts'
+import type { QueueState } from '../log/state.ts'
+import { timestampText } from '../timer/identity.ts'
+import { parseDue, parseStored, type StoredTimer } from '../timer/stored.ts'
+import { decodeTimestamp, encodeTimestamp } from '../timer/text.ts'
+
+const LISTING_CHUNK_ENTRIES = 1000
+
+export interface Listed {
+  identity: string
+  timer: StoredTimer
+}
+
+/** Timestamps, both ends included. */
+export interface TimestampRange {
+  from: number
+  to: number
+}
+
+/** The timers of a queue in due order. */
+export async function* listDue(
+  engine: Engine,
+  queue: QueueState,
+  range: TimestampRange,
+  chunkEntries = LISTING_CHUNK_ENTRIES,
+): AsyncGenerator<Listed> {
+  const space = `d${queue.prefix.slice(1)}`
+  const to = range.to === MAX_TIMESTAMP ? space + END : space + encodeTimestamp(range.to + 1)
+  // Below the lower bound everything was deleted, and LevelDB would walk it key by key.
+  let after = space + encodeTimestamp(Math.max(range.from, queue.decided.low))
+  for (;;) {
+    if (after >= to) return
+    const entries = await engine.scan({ after, to, limit: chunkEntries }).read()
+    const due = entries.map(([key, value]) => parseDue(key, value) ?? damaged(key))
+    const values = await engine.getMany(due.map(({ identity }) => identity))
+    for (let i = 0; i < due.length; i++) {
+      const { identity, orderText } = due[i]!
+      const value = values[i]
+      const timer = value === undefined ? undefined : (parseStored(identity, value) ?? damaged(identity))
+      if (timer?.orderText === orderText) yield { identity, timer }
+    }
+    if (entries.length < chunkEntries) return
+    after = entries.at(-1)![0]
+  }
+}
+
+/** The timers behind a prefix (a key, or a key and a namespace), by namespace and timestamp. */
+export async function* listKey(
+  engine: Engine,
+  prefix: string,
+  range: TimestampRange,
+): AsyncGenerator<Listed> {
+  let after = prefix
+  for (;;) {
+    const limit = LISTING_CHUNK_ENTRIES
+    const entries = await engine.scan({ after, to: prefixEnd(prefix), limit }).read()
+    for (const [identity, value] of entries) {
+      const timestamp = decodeTimestamp(timestampText(identity), 0)
+      if (timestamp < range.from || timestamp > range.to) continue
+      yield { identity, timer: parseStored(identity, value) ?? damaged(identity) }
+    }
+    if (entries.length < limit) return
+    after = entries.at(-1)![0]
+  }
+}
+
+function damaged(key: string): never {
+  throw new TidemarkError(
+    'TIDEMARK_CORRUPT',
+    `the stored entry ${JSON.stringify(key)} is damaged: run verify(), and restore a checkpoint`,
+  )
+}

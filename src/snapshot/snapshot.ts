@@ -1,0 +1,110 @@
+/**
+ * Snapshots: a cut of all timers at one version, which reads the same however long it is held and whatever happens.
+ */
+import type { Engine } from '../engine/engine.ts'
+import { TidemarkError } from '../errors.ts'
+import { MAX_TIMESTAMP, MIN_TIMESTAMP } from '../limits.ts'
+import type { StoreState } from '../log/state.ts'
+import { parseIdentity, type TimeDomain } from '../timer/identity.ts'
+import { decodePart } from '../timer/schema.ts'
+import { parseTrusted, payloadText } from '../timer/stored.ts'
+import type { RunningSnapshot } from './running.ts'
+import { walkVisible } from './walk.ts'
+
+/** A timer as a snapshot holds it; key, namespace and payload in their schemas' encoded form, which is JSON. */
+export interface SnapshotTimer {
+  service: string
+  domain: TimeDomain
+  key: unknown
+  namespace: unknown
+  timestamp: number
+  payload?: unknown
+  createVersion: number
+}
+
+/** What a snapshot's timers are narrowed to; timestamps with both ends included. */
+export interface SnapshotFilter {
+  service?: string
+  domain?: TimeDomain
+  key?: unknown
+  namespace?: unknown
+  from?: number
+  to?: number
+}
+
+/** A consistent view of every timer, at any number at once. Holding one keeps what is deleted meanwhile on disk. */
+export class Snapshot {
+  /** It holds what was made before this version, and is live or was deleted at it or later. */
+  readonly version: number
+  readonly #engine: Engine
+  readonly #running: RunningSnapshot
+  readonly #services: ReadonlyMap<number, string>
+
+  constructor(engine: Engine, running: RunningSnapshot, state: StoreState) {
+    this.version = running.version
+    this.#engine = engine
+    this.#running = running
+    this.#services = new Map(state.services.map((service) => [service.id, service.name]))
+  }
+
+  /**
+   * The timers, by service, domain, key group, key, namespace and timestamp.
+   * Throws TIDEMARK_CLOSED once the snapshot is released, TIDEMARK_CORRUPT where a stored timer is damaged.
+   */
+  async *timers(filter: SnapshotFilter = {}): AsyncGenerator<SnapshotTimer> {
+    const { from = MIN_TIMESTAMP, to = MAX_TIMESTAMP } = filter
+    const key = filter.key === undefined ? undefined : JSON.stringify(filter.key)
+    const namespace = filter.namespace === undefined ? undefined : JSON.stringify(filter.namespace)
+    this.#check()
+    for await (const chunk of walkVisible(this.#engine, this.version)) {
+      for (let i = 0; i < chunk.identities.length; i++) {
+        const timer = this.#decode(chunk.identities[i]!, chunk.values[i]!, chunk.checksums[i]!)
+        if (filter.service !== undefined && timer.service !== filter.service) continue
+        if (filter.domain !== undefined && timer.domain !== filter.domain) continue
+        if (timer.timestamp < from || timer.timestamp > to) continue
+        if (key !== undefined && JSON.stringify(timer.key) !== key) continue
+        if (namespace !== undefined && JSON.stringify(timer.namespace) !== namespace) continue
+        yield timer
+      }
+      this.#check()
+    }
+  }
+
+  /** Ends it; twice is harmless. */
+  async release(): Promise<void> {
+    this.#running.release()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.release()
+  }
+
+  #check(): void {
+    if (!this.#running.released) return
+    throw new TidemarkError(
+      'TIDEMARK_CLOSED',
+      `the snapshot of version ${this.version} is released: what it held may be purged`,
+    )
+  }
+
+  #decode(identity: string, value: string, checksum: number): SnapshotTimer {
+    const parts = parseIdentity(identity)
+    const stored = parseTrusted(value, checksum)
+    if (parts === undefined || stored === undefined) {
+      throw new TidemarkError(
+        'TIDEMARK_CORRUPT',
+        `the stored timer ${JSON.stringify(identity)} is damaged: run verify()`,
+      )
+    }
+    const payload = payloadText(stored)
+    return {
+      service: this.#services.get(parts.serviceId) ?? `service ${parts.serviceId}`,
+      domain: parts.domain,
+      key: decodePart(parts.key),
+      namespace: decodePart(parts.namespace),
+      timestamp: parts.timestamp,
+      ...(payload === '' ? {} : { payload: JSON.parse(payload) as unknown }),
+      createVersion: stored.createVersion,
+    }
+  }
+}

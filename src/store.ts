@@ -1,0 +1,444 @@
+/**
+ * TimerStore: lifecycle, and the wiring of the parts. What a part does is told in its own file.
+ *
+ * - The parts hear of each other only here: the pipeline tells firing, releases wake the purge.
+ * - Closing goes from the outside in: handlers, checkpoints, snapshots, purge, commits, the worker's engine, the engine.
+ */
+import { randomUUID } from 'node:crypto'
+import { EventEmitter } from 'node:events'
+import type { z } from 'zod'
+import { migrations } from '../migrations/index.ts'
+import { CheckpointClient } from './checkpoint/client.ts'
+import type { CheckpointCut } from './checkpoint/cut.ts'
+import { type CheckpointOptions, checkCheckpoint } from './checkpoint/options.ts'
+import { type RestoreOptions, type RestoreSummary, restoreCheckpoint } from './checkpoint/restore.ts'
+import { type AnyDefinition, checkDefinition, type ServiceDefinition } from './definition.ts'
+import { isCorruptionError, isLockedError, openClassicEngine } from './engine/classic.ts'
+import { type ClaimedDirectory, claimDirectory, lockedError, syncEngineFiles } from './engine/directory.ts'
+import type { Engine } from './engine/engine.ts'
+import { migrate, type StoreRecord } from './engine/migration.ts'
+import { invalidArgument, TidemarkError } from './errors.ts'
+import { Firing } from './firing/firing.ts'
+import type { AnyHandler } from './firing/handler.ts'
+import { trimOnClose } from './log/close.ts'
+import { CommitPipeline } from './log/pipeline.ts'
+import type { LogRetention } from './log/retention.ts'
+import type { ServiceState, StoreState } from './log/state.ts'
+import { loadState } from './log/tail.ts'
+import { type CheckedOptions, checkOptions, defaultMaxParallelism, type StoreOptions } from './options.ts'
+import { TimerService } from './service.ts'
+import { Purger } from './snapshot/purge.ts'
+import { type RunningSnapshot, RunningSnapshots } from './snapshot/running.ts'
+import { Snapshot } from './snapshot/snapshot.ts'
+import { type Finding, verifyStore } from './snapshot/verify.ts'
+import { TimerCodec } from './timer/codec.ts'
+
+export interface StoreStats {
+  /** Version of the newest durable commit. */
+  version: number
+  runningSnapshots: number
+  /** Deleted timers that wait to be purged. */
+  retired: number
+  /** The kept log; bytes as characters of its entries. */
+  log: { entries: number; bytes: number }
+  services: Record<string, { watermark: number; eventTime: number; processingTime: number }>
+}
+
+export interface CheckpointSummary {
+  id: string
+  path: string
+  kind: 'full'
+  /** It holds what was made before this version. */
+  version: number
+  timers: number
+  bytes: number
+  /** How long calls were held up by the cut. */
+  pauseMs: number
+  durationMs: number
+}
+
+interface Opened {
+  location: string
+  directory: ClaimedDirectory
+  engine: Engine
+  record: StoreRecord
+  state: StoreState
+  retention: LogRetention
+  options: CheckedOptions
+}
+
+/**
+ * A store of durable timers in one directory. Emits `error` (a {@link TidemarkError}) for what no call can tell: a
+ * processing-time handler that failed, a damaged entry that was passed over.
+ *
+ * @example
+ * const store = await TimerStore.open('data/orders')
+ */
+export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
+  readonly #opened: Opened
+  readonly #pipeline: CommitPipeline
+  readonly #running: RunningSnapshots
+  readonly #purger: Purger
+  readonly #firing: Firing
+  readonly #services = new Map<
+    string,
+    { schemas: string; started: Promise<TimerService<never, never, never>> }
+  >()
+  readonly #checkpoints = new Set<Promise<unknown>>()
+  readonly #closingSignal = new AbortController()
+  #client: CheckpointClient | undefined
+  #closing: Promise<void> | undefined
+
+  /**
+   * Opens the store in a directory, created when absent; its lock is exclusive.
+   * Rejects with TIDEMARK_LOCKED, _UNSUPPORTED_FORMAT, _CORRUPT, _INVALID_ARGUMENT, _FAILED.
+   */
+  static async open(location: string, options: StoreOptions = {}): Promise<TimerStore> {
+    const checked = checkOptions(options)
+    const directory = await claimDirectory(location)
+    let engine: Engine | undefined
+    try {
+      engine = await openEngine(location, directory, checked)
+      const fresh: StoreRecord = freshRecord(defaultMaxParallelism(checked.maxParallelism))
+      const record = await migrate(engine, directory.realPath, migrations, fresh)
+      checkParallelism(location, record, checked)
+      const { state, retention } = await loadState(engine, record, checked.engine.writeBufferBytes)
+      if (checked.durability === 'disk') await syncEngineFiles(directory.realPath)
+      return new TimerStore({ location, directory, engine, record, state, retention, options: checked })
+    } catch (error) {
+      await engine?.close()
+      directory.release()
+      throw error
+    }
+  }
+
+  /**
+   * Writes the timers of a checkpoint into a new directory, whole or for a range of key groups.
+   * Rejects with TIDEMARK_CHECKPOINT_NOT_FOUND, _CHECKPOINT_CORRUPT, _UNSUPPORTED_FORMAT, _RESTORE_TARGET_EXISTS,
+   * _CHECKPOINT_ABORTED; then no target directory is left behind.
+   */
+  static restore(
+    checkpointPath: string,
+    location: string,
+    options: RestoreOptions = {},
+  ): Promise<RestoreSummary> {
+    return restoreCheckpoint(checkpointPath, location, options)
+  }
+
+  private constructor(opened: Opened) {
+    super()
+    this.#opened = opened
+    const { engine, state, retention, options } = opened
+    const onError = (error: unknown) => this.#tell(error)
+    this.#running = new RunningSnapshots(() => this.#purger.wake())
+    this.#pipeline = new CommitPipeline({
+      engine,
+      state,
+      retention,
+      flushToDisk: options.durability === 'disk',
+      now: () => options.clock.now(),
+      newestSnapshot: () => this.#running.newest,
+      onDecided: (commit) => this.#firing.onDecided(commit),
+      onApplied: (commit) => this.#firing.onApplied(commit),
+      onFailed: (error) => this.#tell(error),
+    })
+    this.#purger = new Purger(engine, this.#pipeline, state, this.#running, onError)
+    this.#firing = new Firing({ engine, pipeline: this.#pipeline, state, clock: options.clock, onError })
+    this.#purger.wake()
+  }
+
+  /** The directory, as it was given to `open`. */
+  get location(): string {
+    return this.#opened.location
+  }
+
+  /**
+   * Starts a service: what is overdue begins to fire once its handler is here. Again with equal schemas: the same
+   * instance, the first handlers stay. Rejects with TIDEMARK_SERVICE_MISMATCH where its schemas are others.
+   */
+  async service<
+    K extends z.ZodType = z.ZodString,
+    N extends z.ZodType = z.ZodString,
+    P extends z.ZodType = z.ZodUndefined,
+  >(
+    name: string,
+    definition: ServiceDefinition<K, N, P> = {},
+  ): Promise<TimerService<z.output<K>, z.output<N>, z.output<P>>> {
+    this.#refuse()
+    const schemas = checkDefinition(name, definition as AnyDefinition)
+    const known = this.#services.get(name)
+    const stored = known?.schemas ?? this.#opened.state.serviceByName.get(name)?.schemas
+    if (stored !== undefined && stored !== schemas) throw mismatch(name, stored, schemas)
+    if (known !== undefined) return (await known.started) as never
+    const started = this.#startService(name, schemas, definition as AnyDefinition)
+    this.#services.set(name, { schemas, started })
+    started.catch(() => this.#services.delete(name))
+    return (await started) as never
+  }
+
+  async #startService(
+    name: string,
+    schemas: string,
+    definition: AnyDefinition,
+  ): Promise<TimerService<never, never, never>> {
+    const { engine, state, record, options } = this.#opened
+    const service = await new Promise<ServiceState>((resolve, reject) => {
+      this.#pipeline.submit({
+        kind: 'service',
+        name,
+        schemas,
+        settle: { resolve, reject },
+        answer: undefined,
+      })
+    })
+    this.#refuse()
+    const codec = new TimerCodec(definition, state.maxParallelism, record.keyGroups)
+    const { onEventTime, onProcessingTime } = definition as {
+      onEventTime?: AnyHandler
+      onProcessingTime?: AnyHandler
+    }
+    const firing = this.#firing.start(service, codec, { onEventTime, onProcessingTime })
+    const parts = { engine, pipeline: this.#pipeline, codec, refusal: () => this.#refusal() }
+    return new TimerService(parts, service, options.clock, this.#firing, firing)
+  }
+
+  /** A consistent view of all timers; release it when it is read. It includes every call made before, awaited or not. */
+  async snapshot(): Promise<Snapshot> {
+    this.#refuse()
+    const { engine, state } = this.#opened
+    const running = await this.#cut((version) => this.#running.add(version))
+    return new Snapshot(engine, running, state)
+  }
+
+  /**
+   * Writes a checkpoint of all timers into a directory, by a worker thread, while everything goes on.
+   * It includes every call made before it, awaited or not. Rejects with TIDEMARK_CHECKPOINT_ABORTED, _CORRUPT (the
+   * stored timers are not those that the log counted), _INVALID_ARGUMENT, _FAILED.
+   */
+  async checkpoint(directory: string, options: CheckpointOptions = {}): Promise<CheckpointSummary> {
+    this.#refuse()
+    const metadata = checkCheckpoint(directory, options)
+    const started = this.#checkpoint(directory, options, metadata)
+    this.#checkpoints.add(started)
+    try {
+      return await started
+    } finally {
+      this.#checkpoints.delete(started)
+    }
+  }
+
+  async #checkpoint(
+    directory: string,
+    { signal, onProgress }: CheckpointOptions,
+    metadata: string | undefined,
+  ): Promise<CheckpointSummary> {
+    const startMs = performance.now()
+    const { state, record, options } = this.#opened
+    let pauseMs = 0
+    let cut: CheckpointCut | undefined
+    const running = await this.#cut((version) => {
+      const pauseStartMs = performance.now()
+      const snapshot = this.#running.add(version)
+      cut = {
+        storeId: record.storeId,
+        checkpointId: randomUUID(),
+        version,
+        createdMs: options.clock.now(),
+        maxParallelism: state.maxParallelism,
+        metadata,
+        services: state.services.map(cutService),
+      }
+      pauseMs = performance.now() - pauseStartMs
+      return snapshot
+    })
+    try {
+      this.#client ??= new CheckpointClient(this.#opened.directory.realPath, options.engine)
+      const either = AbortSignal.any([this.#closingSignal.signal, ...(signal === undefined ? [] : [signal])])
+      const { path, bytes, timers } = await this.#client.run(cut!, directory, { signal: either, onProgress })
+      const { checkpointId: id, version } = cut!
+      return {
+        id,
+        path,
+        kind: 'full',
+        version,
+        timers,
+        bytes,
+        pauseMs,
+        durationMs: performance.now() - startMs,
+      }
+    } finally {
+      running.release()
+    }
+  }
+
+  /** Takes the version of the next commit, between two commits; resolves when what came before is in the store. */
+  async #cut(take: (version: number) => RunningSnapshot): Promise<RunningSnapshot> {
+    let running: RunningSnapshot | undefined
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#pipeline.submit({
+          kind: 'cut',
+          take: (state) => {
+            running = take(state.decidedVersion + 1)
+          },
+          settle: { resolve, reject },
+        })
+      })
+    } catch (error) {
+      running?.release()
+      throw error
+    }
+    return running!
+  }
+
+  /** What the store holds and does, at once, exactly. */
+  stats(): StoreStats {
+    const { state, retention } = this.#opened
+    const services: StoreStats['services'] = {}
+    for (const service of state.services) {
+      services[service.name] = {
+        watermark: service.appliedWatermark,
+        eventTime: service.eventTime.appliedCount,
+        processingTime: service.processingTime.appliedCount,
+      }
+    }
+    return {
+      version: state.appliedVersion,
+      runningSnapshots: this.#running.count,
+      retired: state.appliedRetired,
+      log: { entries: retention.entries, bytes: retention.bytes },
+      services,
+    }
+  }
+
+  /** Checks every stored entry, and the key spaces against each other and the log. Empty: all is well. */
+  async verify(): Promise<Finding[]> {
+    this.#refuse()
+    const { engine, state, record } = this.#opened
+    const cut = async () => {
+      let expected: ReturnType<typeof cutService>[] = []
+      const running = await this.#cut((version) => {
+        expected = state.services.map(cutService)
+        return this.#running.add(version)
+      })
+      return { running, expected }
+    }
+    return verifyStore({ engine, state, record, pipeline: this.#pipeline, cut })
+  }
+
+  /** Rewrites the store without what was deleted: for quiet hours, it takes as long as copying it. */
+  async compact(): Promise<void> {
+    this.#refuse()
+    await this.#pipeline.barrier()
+    await this.#opened.engine.compact()
+  }
+
+  /**
+   * Waits for the handlers that run, starts no other, and loses nothing: calls made before are written first.
+   * Called from inside a handler, it resolves at once, and the store closes when that handler has settled.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#firing.insideHandler ? Promise.resolve() : this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    const { engine, directory, retention } = this.#opened
+    try {
+      await this.#firing.stop()
+      this.#closingSignal.abort()
+      await Promise.allSettled(this.#checkpoints)
+      this.#running.releaseAll()
+      await this.#purger.stop()
+      await this.#pipeline.end()
+      await this.#client?.close()
+      if (this.#pipeline.failure === undefined) await trimOnClose(engine, retention)
+    } finally {
+      await engine.close()
+      directory.release()
+    }
+  }
+
+  #refusal(): TidemarkError | undefined {
+    if (this.#pipeline.failure !== undefined) return this.#pipeline.failure
+    if (this.#closing === undefined) return undefined
+    return new TidemarkError('TIDEMARK_CLOSED', `the store ${this.location} is closed: open it again`)
+  }
+
+  #refuse(): void {
+    const refused = this.#refusal()
+    if (refused !== undefined) throw refused
+  }
+
+  /** Tells an error that no call rejects with; without a listener, as a warning of the process. */
+  #tell(error: unknown): void {
+    const told =
+      error instanceof TidemarkError
+        ? error
+        : new TidemarkError('TIDEMARK_FAILED', `unexpected: ${(error as Error).message}`, { cause: error })
+    if (this.listenerCount('error') > 0) this.emit('error', told)
+    else process.emitWarning(told)
+  }
+}
+
+function cutService(service: ServiceState): CheckpointCut['services'][number] {
+  const { id, name, schemas, decidedWatermark: watermark, eventTime, processingTime } = service
+  return {
+    id,
+    name,
+    schemas,
+    watermark,
+    eventTime: { count: eventTime.decided.count, setHash: eventTime.decided.setHash },
+    processingTime: { count: processingTime.decided.count, setHash: processingTime.decided.setHash },
+  }
+}
+
+function freshRecord(maxParallelism: number): StoreRecord {
+  const keyGroups = { start: 0, end: maxParallelism - 1 }
+  return { formatVersion: 0, storeId: randomUUID(), maxParallelism, keyGroups }
+}
+
+async function openEngine(
+  location: string,
+  directory: ClaimedDirectory,
+  options: CheckedOptions,
+): Promise<Engine> {
+  try {
+    return await openClassicEngine(directory.realPath, options.engine, directory.hasEngineFiles)
+  } catch (error) {
+    if (isLockedError(error)) throw lockedError(location, error)
+    const cause = (error as { cause?: unknown }).cause ?? error
+    const why = (cause as Error).message
+    if (isCorruptionError(error) || /does not exist/.test(why)) {
+      throw new TidemarkError(
+        'TIDEMARK_CORRUPT',
+        `the store ${location} is damaged (${why}): restore a checkpoint`,
+        {
+          cause: error,
+        },
+      )
+    }
+    throw new TidemarkError('TIDEMARK_FAILED', `the store ${location} cannot be opened: ${why}`, {
+      cause: error,
+    })
+  }
+}
+
+function checkParallelism(location: string, record: StoreRecord, options: CheckedOptions): void {
+  const asked = options.maxParallelism
+  if (asked === undefined || asked === record.maxParallelism) return
+  throw invalidArgument(
+    `maxParallelism of ${location} is ${record.maxParallelism} for good, not ${asked}: leave the option out`,
+  )
+}
+
+function mismatch(name: string, stored: string, given: string): TidemarkError {
+  return new TidemarkError(
+    'TIDEMARK_SERVICE_MISMATCH',
+    `service '${name}' has other schemas.\n  stored: ${stored}\n  given:  ${given}\nStart it with the stored ones, or under another name.`,
+  )
+}

@@ -1,0 +1,121 @@
+/**
+ * From a caller's timer to what is stored, and back: validation is here, once, before anything is written.
+ */
+import type { z } from 'zod'
+import { invalidArgument, TidemarkError } from '../errors.ts'
+import { MAX_KEY_BYTES, MAX_NAMESPACE_BYTES, MAX_PAYLOAD_BYTES } from '../limits.ts'
+import { escapePart, keyPrefix, parseIdentity } from './identity.ts'
+import { keyGroupOf } from './keygroup.ts'
+import { compilePart, compilePayload, keyGroupText, schemaText, type TextCodec } from './schema.ts'
+import { payloadText, type StoredTimer } from './stored.ts'
+import { encodeTimestamp } from './text.ts'
+
+/** The schemas of a service; what is left out is a string key, a string namespace, no payload. */
+export interface ServiceSchemas {
+  key?: z.ZodType
+  namespace?: z.ZodType
+  payload?: z.ZodType
+}
+
+/** A timer as callers hand it over and handlers get it. */
+export interface AnyTimer {
+  key: unknown
+  namespace?: unknown
+  timestamp: number
+  payload?: unknown
+}
+
+export interface KeyGroupRange {
+  start: number
+  end: number
+}
+
+/** The schemas as one canonical text: equal texts are equal schemas. */
+export function schemasText(schemas: ServiceSchemas, service: string): string {
+  return JSON.stringify({
+    key: schemaText(schemas.key, 'key', service) || '{"type":"string"}',
+    namespace: schemaText(schemas.namespace, 'namespace', service) || '{"type":"string"}',
+    payload: schemaText(schemas.payload, 'payload', service),
+  })
+}
+
+export class TimerCodec {
+  readonly #key: TextCodec
+  readonly #namespace: TextCodec
+  readonly #payload: TextCodec
+  readonly #maxParallelism: number
+  readonly #keyGroups: KeyGroupRange
+
+  constructor(schemas: ServiceSchemas, maxParallelism: number, keyGroups: KeyGroupRange) {
+    this.#key = compilePart(schemas.key, 'key', MAX_KEY_BYTES)
+    this.#namespace = compilePart(schemas.namespace, 'namespace', MAX_NAMESPACE_BYTES)
+    this.#payload = compilePayload(schemas.payload, MAX_PAYLOAD_BYTES)
+    this.#maxParallelism = maxParallelism
+    this.#keyGroups = keyGroups
+  }
+
+  /** The identity of a timer in a queue. */
+  identity(queue: string, timer: AnyTimer): string {
+    if (typeof timer !== 'object' || timer === null) {
+      throw invalidArgument('a timer must be an object { key, namespace?, timestamp, payload? }')
+    }
+    const { timestamp } = timer
+    if (!Number.isSafeInteger(timestamp)) throw invalidArgument(describeTimestamp(timestamp))
+    return this.prefix(queue, timer.key, timer.namespace ?? '') + encodeTimestamp(timestamp)
+  }
+
+  /** The prefix of every timer of a key, or of a key and a namespace. */
+  prefix(queue: string, key: unknown, namespace?: unknown): string {
+    const text = this.#key.encode(key)
+    const keyGroup = keyGroupOf(keyGroupText(text), this.#maxParallelism)
+    if (keyGroup < this.#keyGroups.start || keyGroup > this.#keyGroups.end)
+      throw this.#outOfRange(key, keyGroup)
+    const prefix = keyPrefix(queue, keyGroup, escapePart(text))
+    return namespace === undefined ? prefix : `${prefix}${this.namespace(namespace)}\0`
+  }
+
+  /** The escaped text of a namespace. */
+  namespace(namespace: unknown): string {
+    return namespace === '' ? this.#emptyNamespace() : escapePart(this.#namespace.encode(namespace))
+  }
+
+  payload(value: unknown): string {
+    return this.#payload.encode(value)
+  }
+
+  /** What a handler is given. */
+  timer(identity: string, stored: StoredTimer): AnyTimer {
+    const parts = parseIdentity(identity)
+    if (parts === undefined)
+      throw new TidemarkError('TIDEMARK_CORRUPT', `no timer is ${JSON.stringify(identity)}`)
+    const timer: AnyTimer = {
+      key: this.#key.decode(parts.key),
+      namespace: this.#namespace.decode(parts.namespace),
+      timestamp: parts.timestamp,
+    }
+    const payload = this.#payload.decode(payloadText(stored))
+    if (payload !== undefined) timer.payload = payload
+    return timer
+  }
+
+  #emptyNamespaceText: string | undefined
+
+  /** The empty namespace is what a timer without one gets: its check is made once. */
+  #emptyNamespace(): string {
+    this.#emptyNamespaceText ??= escapePart(this.#namespace.encode(''))
+    return this.#emptyNamespaceText
+  }
+
+  #outOfRange(key: unknown, keyGroup: number): TidemarkError {
+    const { start, end } = this.#keyGroups
+    return new TidemarkError(
+      'TIDEMARK_KEY_GROUP_OUT_OF_RANGE',
+      `key ${JSON.stringify(key)} belongs to key group ${keyGroup}, and this store holds ${start} to ${end}: ask the instance that holds it`,
+    )
+  }
+}
+
+function describeTimestamp(timestamp: unknown): string {
+  const told = typeof timestamp === 'number' ? String(timestamp) : typeof timestamp
+  return `timestamp must be a whole number of milliseconds from -(2^53-1) to 2^53-1, not ${told}`
+}
