@@ -35,7 +35,7 @@ const payload = fc.oneof(
 )
 const stored = fc.record({ identity: identities, create: version, since: version, place: fc.nat(), payload })
 
-type Made = fc.TypeOf<typeof stored>
+type Made = typeof stored extends fc.Arbitrary<infer T> ? T : never
 
 function make({ identity, create, since, place, payload }: Made): StoredTimer {
   return makeStored(identity, create, orderTextOf(create, place), since, payload)
