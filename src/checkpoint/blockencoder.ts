@@ -17,7 +17,9 @@ export const BLOCK_HEAD_BYTES = BLOCK_COLUMNS * 4
 /** What one character takes in UTF-8 at most. */
 const MAX_CHARACTER_BYTES = 3
 /** Longest identity and body together that a column has room for beyond a full block. */
-const MAX_ENTRY_CHARACTERS = Math.floor((MAX_CHECKPOINT_FRAME_BYTES - 2 * CHECKPOINT_BLOCK_BYTES) / MAX_CHARACTER_BYTES)
+const MAX_ENTRY_CHARACTERS = Math.floor(
+  (MAX_CHECKPOINT_FRAME_BYTES - 2 * CHECKPOINT_BLOCK_BYTES) / MAX_CHARACTER_BYTES,
+)
 
 /** Bytes of one column; the room for one more entry is made before the entry is written. */
 class Column {
@@ -96,7 +98,10 @@ export class BlockEncoder {
 
   #reserve(identityLength: number, bodyLength: number): void {
     if (identityLength + bodyLength > MAX_ENTRY_CHARACTERS) {
-      throw new TidemarkError('TIDEMARK_CORRUPT', `a timer of ${identityLength + bodyLength} characters is too long`)
+      throw new TidemarkError(
+        'TIDEMARK_CORRUPT',
+        `a timer of ${identityLength + bodyLength} characters is too long`,
+      )
     }
     this.#heads.reserve(2 * MAX_CHARACTER_BYTES)
     this.#rests.reserve(identityLength * MAX_CHARACTER_BYTES)

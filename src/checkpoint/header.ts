@@ -43,7 +43,16 @@ export interface CheckpointHeader extends CheckpointHead {
 export function encodeHead(cut: CheckpointCut): Buffer {
   const { storeId, checkpointId, version, maxParallelism, createdMs, metadata } = cut
   const keyGroups = cut.keyGroups ?? { start: 0, end: maxParallelism - 1 }
-  const head = { kind: 'full', storeId, checkpointId, version, baseVersion: 0, maxParallelism, keyGroups, createdMs }
+  const head = {
+    kind: 'full',
+    storeId,
+    checkpointId,
+    version,
+    baseVersion: 0,
+    maxParallelism,
+    keyGroups,
+    createdMs,
+  }
   return Buffer.from(JSON.stringify({ ...head, metadata, serviceCount: cut.services.length }))
 }
 
@@ -74,13 +83,19 @@ function object(value: unknown, name: string): Fields {
 
 function text(fields: Fields, name: string, maxBytes: number): string {
   const value = fields[name]
-  check(typeof value === 'string' && utf8Length(value) <= maxBytes, `${name} is no text of ${maxBytes} bytes at most`)
+  check(
+    typeof value === 'string' && utf8Length(value) <= maxBytes,
+    `${name} is no text of ${maxBytes} bytes at most`,
+  )
   return value
 }
 
 function whole(fields: Fields, name: string, min: number, max: number): number {
   const value = fields[name]
-  check(Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max, `${name} is ${value}`)
+  check(
+    Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max,
+    `${name} is ${value}`,
+  )
   return value as number
 }
 

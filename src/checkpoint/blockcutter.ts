@@ -1,0 +1,145 @@
+/**
+ * Cuts the walked timers into blocks, and sums them up by queue.
+ *
+ * - A block belongs to one queue. A key group that is large has blocks of its own but for its first, which may begin with
+ *   the end of the one before; small ones share a block. So restoring a few key groups reads little else, and tens of
+ *   thousands of small ones do not make as many blocks.
+ * - A queue with many timers is divided into sections of key groups; a block never goes beyond its section. A section can
+ *   therefore be written without knowing what is before it, and the bytes stay the same.
+ */
+import { TidemarkError } from '../errors.ts'
+import { CHECKPOINT_BLOCK_BYTES, CHECKPOINT_SECTION_TIMERS, MIN_CHECKPOINT_BLOCK_BYTES } from '../limits.ts'
+import type { VisibleChunk } from '../snapshot/walk.ts'
+import { addToSetHash } from '../timer/checksum.ts'
+import { IDENTITY_KEY_START, IDENTITY_QUEUE_END, queuePrefix, type TimeDomain } from '../timer/identity.ts'
+import { decodeDigits, decodeTimestamp, TIMESTAMP_CHARACTERS } from '../timer/text.ts'
+import { BlockEncoder } from './blockencoder.ts'
+import type { BlockRecord, Segment } from './blockindex.ts'
+import type { CheckpointCut, CutQueue } from './cut.ts'
+
+/** A block that is full, and what the index will tell of it once it is stored. */
+export interface CutBlock {
+  record: Omit<BlockRecord, 'length' | 'crc'>
+  bytes: Buffer
+  isRepetitive: boolean
+}
+
+/** A queue of the cut, and what was found of it. */
+export interface CountedQueue {
+  readonly service: string
+  readonly serviceId: number
+  readonly domain: TimeDomain
+  readonly expected: CutQueue
+  readonly sections: number
+  count: number
+  setHash: number
+}
+
+/** No identity begins with it: the next one begins a segment. */
+const NO_PREFIX = '-'
+
+export class BlockCutter {
+  readonly queues: CountedQueue[] = []
+  readonly #byPrefix = new Map<string, CountedQueue>()
+  readonly #maxParallelism: number
+  readonly #take: (block: CutBlock) => Promise<void>
+  readonly #encoder = new BlockEncoder()
+  #queue: CountedQueue | undefined
+  #section = 0
+  #segments: Segment[] = []
+  #segment: Segment = { keyGroup: 0, count: 0, earliest: 0, latest: 0 }
+  #segmentPrefix = NO_PREFIX
+  #setHash = 0
+
+  /** `take` is given each block, one at a time. */
+  constructor(cut: CheckpointCut, take: (block: CutBlock) => Promise<void>) {
+    this.#maxParallelism = cut.maxParallelism
+    this.#take = take
+    for (const service of cut.services) {
+      for (const domain of ['eventTime', 'processingTime'] as const) {
+        const expected = service[domain]
+        const sections = Math.min(Math.floor(expected.count / CHECKPOINT_SECTION_TIMERS), cut.maxParallelism)
+        const found = { count: 0, setHash: 0, sections: Math.max(sections, 1) }
+        const queue = { service: service.name, serviceId: service.id, domain, expected, ...found }
+        this.queues.push(queue)
+        this.#byPrefix.set(queuePrefix(service.id, domain), queue)
+      }
+    }
+  }
+
+  async add(chunk: VisibleChunk): Promise<void> {
+    let next = this.#fill(chunk, 0)
+    while (next < chunk.count) {
+      await this.#cut()
+      next = this.#fill(chunk, next)
+    }
+  }
+
+  async end(): Promise<void> {
+    if (this.#encoder.count > 0) await this.#cut()
+  }
+
+  /** Puts timers into the block, from an index on; returns that of the first which has to go into the next one. */
+  #fill({ count, identities, values, checksums }: VisibleChunk, start: number): number {
+    const encoder = this.#encoder
+    let setHash = this.#setHash
+    let i = start
+    for (; i < count; i++) {
+      const identity = identities[i]!
+      if (!identity.startsWith(this.#segmentPrefix)) {
+        if (!this.#beginSegment(identity)) break
+      } else if (encoder.size >= CHECKPOINT_BLOCK_BYTES) break
+      encoder.add(identity, values[i]!)
+      setHash = addToSetHash(setHash, checksums[i]!)
+      const segment = this.#segment
+      const timestamp = decodeTimestamp(identity, identity.length - TIMESTAMP_CHARACTERS)
+      if (timestamp < segment.earliest) segment.earliest = timestamp
+      if (timestamp > segment.latest) segment.latest = timestamp
+      segment.count++
+    }
+    this.#setHash = setHash
+    return i
+  }
+
+  /** Begins the segment of another key group; false where it belongs to another block. */
+  #beginSegment(identity: string): boolean {
+    const queue = this.#byPrefix.get(identity.slice(0, IDENTITY_QUEUE_END))
+    const keyGroup = decodeDigits(identity, IDENTITY_QUEUE_END, 3)
+    if (queue === undefined || !(keyGroup < this.#maxParallelism)) {
+      throw new TidemarkError(
+        'TIDEMARK_CORRUPT',
+        `the timer ${JSON.stringify(identity)} belongs to no service and key group of this store: run verify()`,
+      )
+    }
+    const section = Math.floor((keyGroup * queue.sections) / this.#maxParallelism)
+    if (this.#encoder.count > 0) {
+      if (queue !== this.#queue || section !== this.#section) return false
+      if (this.#encoder.size >= MIN_CHECKPOINT_BLOCK_BYTES) return false
+    }
+    this.#queue = queue
+    this.#section = section
+    this.#segmentPrefix = identity.slice(0, IDENTITY_KEY_START)
+    this.#segment = {
+      keyGroup,
+      count: 0,
+      earliest: Number.POSITIVE_INFINITY,
+      latest: Number.NEGATIVE_INFINITY,
+    }
+    this.#segments.push(this.#segment)
+    return true
+  }
+
+  async #cut(): Promise<void> {
+    const queue = this.#queue!
+    const [count, setHash, segments] = [this.#encoder.count, this.#setHash, this.#segments]
+    const isRepetitive = this.#encoder.isMostlyValues
+    queue.count += count
+    queue.setHash = addToSetHash(queue.setHash, setHash)
+    this.#segments = []
+    this.#segmentPrefix = NO_PREFIX
+    this.#setHash = 0
+    const { serviceId, domain } = queue
+    const record = { serviceId, domain, count, setHash, segments }
+    await this.#take({ record, bytes: this.#encoder.finish(), isRepetitive })
+  }
+}

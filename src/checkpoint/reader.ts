@@ -1,0 +1,217 @@
+/**
+ * Reads a checkpoint: what it says of itself and where its timers are, then the blocks that are wanted.
+ *
+ * - Opening reads header, index and footer, and proves that they agree: blocks lie behind one another without a gap,
+ *   in the order of queues and key groups, and their counts and set hashes add up to the header's.
+ * - A block must be the one that the index tells of. So whoever reads all blocks has proved every timer, without
+ *   reading the file twice; {@link CheckpointReader.verify} looks at every byte, read or not.
+ */
+import { crc32 } from 'node:zlib'
+import { addToSetHash } from '../timer/checksum.ts'
+import type { TimeDomain } from '../timer/identity.ts'
+import { type DecodedBlock, decodeBlock } from './blockdecoder.ts'
+import { type BlockRecord, type PlacedBlock, parseBlockRecords } from './blockindex.ts'
+import { FileSource, frameContent } from './filesource.ts'
+import {
+  check,
+  corruptCheckpoint,
+  FOOTER_BYTES,
+  type Footer,
+  FormatProblem,
+  FRAME_HEAD_BYTES,
+  PREAMBLE_BYTES,
+} from './format.ts'
+import { type CheckpointHeader, type KeyGroupRange, parseHead, parseService } from './header.ts'
+import { type OpenFile, openCheckpointFile, verifyBytes } from './openfile.ts'
+
+/** Blocks that are inflated while the one before is used. */
+const BLOCKS_AHEAD = 2
+
+export class CheckpointReader {
+  readonly path: string
+  readonly header: CheckpointHeader
+  /** The index. */
+  readonly index: readonly PlacedBlock[]
+  readonly timers: number
+  readonly bytes: number
+  readonly #opened: OpenFile
+
+  private constructor(opened: OpenFile, header: CheckpointHeader, index: readonly PlacedBlock[]) {
+    this.path = opened.path
+    this.header = header
+    this.index = index
+    this.timers = opened.footer.timers
+    this.bytes = opened.footer.fileLength
+    this.#opened = opened
+  }
+
+  /** Throws TIDEMARK_CHECKPOINT_NOT_FOUND, _CHECKPOINT_CORRUPT or _UNSUPPORTED_FORMAT. */
+  static async open(path: string): Promise<CheckpointReader> {
+    const opened = await openCheckpointFile(path)
+    try {
+      const header = await readHeader(opened)
+      const index = await readIndex(opened)
+      named(path, 'its index', () => checkIndex(header, index, opened.footer))
+      return new CheckpointReader(opened, header, index)
+    } catch (error) {
+      await opened.file.close()
+      throw error
+    }
+  }
+
+  /** Reads every byte, and proves the file by its SHA-256. */
+  verify(signal?: AbortSignal): Promise<void> {
+    return verifyBytes(this.#opened, signal)
+  }
+
+  /** The timers in order of identity, block by block: all, or those of a range of key groups. */
+  async *blocks(
+    keyGroups: KeyGroupRange = { start: 0, end: this.header.maxParallelism - 1 },
+  ): AsyncGenerator<DecodedBlock> {
+    const ahead: { block: PlacedBlock; content: Promise<Buffer> }[] = []
+    for (const run of this.#runs(keyGroups)) {
+      const last = run.at(-1)!
+      const source = new FileSource(this.path, this.#opened.file, run[0]!.offset, last.offset + last.length)
+      for (const block of run) {
+        const frame = await source.takeFrame('block')
+        named(this.path, placeOf(block), () => {
+          const { crc, entries } = frame.head
+          const isTheOne = frame.bytes.length === block.length && crc === block.crc && entries === block.count
+          check(isTheOne, 'it is not the block that the index tells of')
+        })
+        const content = frameContent(frame)
+        // It is awaited in its turn; until then its failure is nobody's.
+        content.catch(() => {})
+        ahead.push({ block, content })
+        if (ahead.length > BLOCKS_AHEAD) yield await this.#decode(ahead.shift()!, keyGroups)
+      }
+    }
+    for (const waiting of ahead) yield await this.#decode(waiting, keyGroups)
+  }
+
+  close(): Promise<void> {
+    return this.#opened.file.close()
+  }
+
+  /** The wanted blocks, those that lie behind one another together. */
+  *#runs({ start, end }: KeyGroupRange): Generator<PlacedBlock[]> {
+    let run: PlacedBlock[] = []
+    for (const block of this.index) {
+      const isWanted = block.segments[0]!.keyGroup <= end && block.segments.at(-1)!.keyGroup >= start
+      if (isWanted) run.push(block)
+      else if (run.length > 0) {
+        yield run
+        run = []
+      }
+    }
+    if (run.length > 0) yield run
+  }
+
+  async #decode(
+    { block, content }: { block: PlacedBlock; content: Promise<Buffer> },
+    keyGroups: KeyGroupRange,
+  ): Promise<DecodedBlock> {
+    const bytes = await content.catch((cause) => {
+      throw corruptCheckpoint(this.path, placeOf(block), 'it cannot be inflated', cause)
+    })
+    return named(this.path, placeOf(block), () => decodeBlock(block, bytes, this.header.version, keyGroups))
+  }
+}
+
+function placeOf(block: PlacedBlock): string {
+  return `block at byte ${block.offset}`
+}
+
+function named<T>(path: string, place: string, parse: () => T): T {
+  try {
+    return parse()
+  } catch (error) {
+    if (error instanceof FormatProblem) throw corruptCheckpoint(path, place, error.message)
+    throw error
+  }
+}
+
+async function readHeader({ path, file, preamble, footer }: OpenFile): Promise<CheckpointHeader> {
+  const source = new FileSource(path, file, PREAMBLE_BYTES, footer.blocksOffset)
+  let crc = crc32(preamble)
+  const content = async (type: 'header' | 'service') => {
+    const frame = await source.takeFrame(type)
+    crc = crc32(frame.bytes, crc)
+    return frameContent(frame)
+  }
+  return source.naming('its header', async () => {
+    const head = parseHead(await content('header'))
+    const header: CheckpointHeader = { ...head, services: [] }
+    const names = new Set<string>()
+    for (let id = 0; id < head.serviceCount; id++) {
+      const service = parseService(await content('service'), id)
+      header.services.push(service)
+      names.add(service.name)
+    }
+    check(names.size === header.services.length, 'two services have one name')
+    check(source.atEnd && crc === footer.headerCrc, 'it is not the header that the footer tells of')
+    return header
+  })
+}
+
+async function readIndex({ path, file, footer }: OpenFile): Promise<PlacedBlock[]> {
+  const source = new FileSource(path, file, footer.indexOffset, footer.fileLength - FOOTER_BYTES)
+  const placed: PlacedBlock[] = []
+  let offset = footer.blocksOffset
+  let crc = 0
+  await source.naming('its index', async () => {
+    for (let i = 0; i < footer.indexFrames; i++) {
+      const frame = await source.takeFrame('index')
+      crc = crc32(frame.bytes, crc)
+      const text = (await frameContent(frame)).toString('latin1')
+      for (const record of parseBlockRecords(text, frame.head.entries)) {
+        placed.push({ ...record, offset })
+        offset += record.length
+      }
+    }
+    check(source.atEnd && crc === footer.indexCrc, 'it is not the index that the footer tells of')
+  })
+  return placed
+}
+
+/** Proves that index, header and footer are about the same blocks. */
+function checkIndex(header: CheckpointHeader, index: readonly PlacedBlock[], footer: Footer): void {
+  const end = index.reduce((sum, { length }) => sum + length, footer.blocksOffset)
+  const timers = index.reduce((sum, { count }) => sum + count, 0)
+  check(index.length === footer.blocks && end === footer.indexOffset, 'its blocks do not fill their place')
+  check(timers === footer.timers, 'its blocks have another number of timers than the footer says')
+  const totals = new Map<string, { count: number; setHash: number }>()
+  let last: BlockRecord | undefined
+  for (const block of index) {
+    check(block.length > FRAME_HEAD_BYTES, 'a block is too short')
+    check(block.segments.at(-1)!.keyGroup < header.maxParallelism, 'a key group is out of range')
+    if (last !== undefined) check(isBehind(block, last), 'blocks are out of order')
+    last = block
+    const queue = queueName(block.serviceId, block.domain)
+    const { count, setHash } = totals.get(queue) ?? { count: 0, setHash: 0 }
+    totals.set(queue, { count: count + block.count, setHash: addToSetHash(setHash, block.setHash) })
+  }
+  for (const service of header.services) {
+    for (const domain of ['eventTime', 'processingTime'] as const) {
+      const queue = queueName(service.id, domain)
+      const found = totals.get(queue) ?? { count: 0, setHash: 0 }
+      totals.delete(queue)
+      const { count, setHash } = service[domain]
+      check(
+        found.count === count && found.setHash === setHash,
+        `its blocks are not the ${domain} of '${service.name}'`,
+      )
+    }
+  }
+  check(totals.size === 0, 'a block belongs to no service')
+}
+
+function queueName(serviceId: number, domain: TimeDomain): string {
+  return `${serviceId} ${domain}`
+}
+
+function isBehind(block: BlockRecord, last: BlockRecord): boolean {
+  if (block.serviceId !== last.serviceId) return block.serviceId > last.serviceId
+  if (block.domain !== last.domain) return block.domain > last.domain
+  return block.segments[0]!.keyGroup >= last.segments.at(-1)!.keyGroup
+}

@@ -1,0 +1,94 @@
+/**
+ * The file that a checkpoint is written to, under a temporary name, from its first byte to its last.
+ *
+ * - Bytes are gathered into large pieces; while one is written the next is gathered, and no third is begun.
+ * - What is appended is hashed as it goes out, and counted: `offset` is where the next byte will stand.
+ */
+import { createHash } from 'node:crypto'
+import fs from 'node:fs'
+import { crc32 } from 'node:zlib'
+import { CHECKPOINT_IO_BYTES } from '../limits.ts'
+
+export class CheckpointSink {
+  readonly #file: fs.promises.FileHandle
+  readonly #sha256 = createHash('sha256')
+  #piece: Buffer = Buffer.allocUnsafeSlow(CHECKPOINT_IO_BYTES)
+  #spare: Buffer | undefined = Buffer.allocUnsafeSlow(CHECKPOINT_IO_BYTES)
+  #gathered = 0
+  #writing: Promise<void> = Promise.resolve()
+  #sectionCrc = 0
+  offset = 0
+
+  private constructor(file: fs.promises.FileHandle) {
+    this.#file = file
+  }
+
+  static async create(path: string): Promise<CheckpointSink> {
+    return new CheckpointSink(await fs.promises.open(path, 'w', 0o600))
+  }
+
+  /** Appends bytes, which may be used for something else once this resolves. */
+  async append(bytes: Buffer): Promise<void> {
+    this.offset += bytes.length
+    this.#sectionCrc = crc32(bytes, this.#sectionCrc)
+    let from = 0
+    while (from < bytes.length) {
+      const taken = bytes.copy(this.#piece, this.#gathered, from)
+      from += taken
+      this.#gathered += taken
+      if (this.#gathered === this.#piece.length) await this.#writePiece()
+    }
+  }
+
+  /** The crc32 of what was appended since this was last asked. */
+  takeSectionCrc(): number {
+    const crc = this.#sectionCrc
+    this.#sectionCrc = 0
+    return crc
+  }
+
+  /**
+   * Appends the last bytes, and puts the file on disk. The bytes from `hashed` on are not hashed: `complete` is called to
+   * write the SHA-256 of all bytes before into them.
+   */
+  async finish(
+    bytes: Buffer,
+    hashed: number,
+    complete: (bytes: Buffer, sha256: Buffer) => void,
+  ): Promise<void> {
+    await this.append(bytes.subarray(0, hashed))
+    await this.#writePiece()
+    await this.#writing
+    complete(bytes, this.#sha256.digest())
+    await writeAll(this.#file, bytes.subarray(hashed))
+    this.offset += bytes.length - hashed
+    await this.#file.sync()
+  }
+
+  /** Closes the file, finished or not. */
+  async close(): Promise<void> {
+    await this.#writing.catch(() => {})
+    await this.#file.close()
+  }
+
+  async #writePiece(): Promise<void> {
+    const piece = this.#piece
+    const bytes = piece.subarray(0, this.#gathered)
+    this.#sha256.update(bytes)
+    await this.#writing
+    const next = this.#spare ?? Buffer.allocUnsafeSlow(CHECKPOINT_IO_BYTES)
+    this.#spare = undefined
+    this.#writing = writeAll(this.#file, bytes).then(() => {
+      this.#spare = piece
+    })
+    // Whoever appends next, or finishes, hears of a failure.
+    this.#writing.catch(() => {})
+    this.#piece = next
+    this.#gathered = 0
+  }
+}
+
+async function writeAll(file: fs.promises.FileHandle, bytes: Buffer): Promise<void> {
+  let from = 0
+  while (from < bytes.length) from += (await file.write(bytes, from)).bytesWritten
+}

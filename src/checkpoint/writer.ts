@@ -1,0 +1,213 @@
+/**
+ * Writes a checkpoint: what stood at the cut's version, walked and put into one file.
+ *
+ * - Where a block ends depends only on what is stored, never on time: equal content makes equal bytes.
+ * - Every checkpoint proves itself: count and set hash of each queue must be the cut's, which the commits kept.
+ * - A file gets its name only when all its bytes are on disk, were read again and were found right. Whatever goes wrong
+ *   before, nothing is left.
+ */
+import fs from 'node:fs'
+import { join } from 'node:path'
+import { syncDirectory } from '../engine/directory.ts'
+import type { Engine } from '../engine/engine.ts'
+import { TidemarkError } from '../errors.ts'
+import { CHECKPOINT_BLOCK_BYTES, MAX_METADATA_BYTES, PROGRESS_INTERVAL_MS } from '../limits.ts'
+import { walkVisible } from '../snapshot/walk.ts'
+import { utf8Length } from '../timer/text.ts'
+import { BlockCutter, type CountedQueue } from './blockcutter.ts'
+import { type BlockRecord, encodeBlockRecord } from './blockindex.ts'
+import {
+  type CheckpointCut,
+  type CheckpointProgress,
+  checkpointFileName,
+  temporaryFileName,
+  totalTimers,
+  type WrittenCheckpoint,
+} from './cut.ts'
+import { completeFooter, encodeFooter, encodePreamble, FOOTER_BYTES, FOOTER_SHA256_OFFSET } from './format.ts'
+import { FrameWriter } from './framewriter.ts'
+import { encodeHead, encodeService } from './header.ts'
+import { verifyFile } from './openfile.ts'
+import { CheckpointSink } from './sink.ts'
+
+export interface WriteOptions {
+  signal?: AbortSignal
+  onProgress?(progress: CheckpointProgress): void
+}
+
+/** Writes the checkpoint of a cut into a directory, which is made where it is missing. */
+export async function writeCheckpoint(
+  engine: Engine,
+  cut: CheckpointCut,
+  directory: string,
+  options: WriteOptions = {},
+): Promise<WrittenCheckpoint> {
+  throwIfAborted(options.signal)
+  await fs.promises.mkdir(directory, { recursive: true, mode: 0o700 })
+  const temporary = join(directory, temporaryFileName(cut))
+  const path = join(directory, checkpointFileName(cut))
+  try {
+    const written = await writeFile(engine, cut, temporary, options)
+    await verifyFile(temporary, options.signal)
+    throwIfAborted(options.signal)
+    await fs.promises.rename(temporary, path)
+    await syncDirectory(directory)
+    return { path, ...written }
+  } catch (error) {
+    await fs.promises.rm(temporary, { force: true })
+    throw error
+  }
+}
+
+async function writeFile(
+  engine: Engine,
+  cut: CheckpointCut,
+  path: string,
+  options: WriteOptions,
+): Promise<{ bytes: number; timers: number }> {
+  const sink = await CheckpointSink.create(path)
+  try {
+    return await new FileWriter(cut, sink, options).write(engine)
+  } finally {
+    await sink.close()
+  }
+}
+
+/** Writes the parts of one file, in order. */
+class FileWriter {
+  readonly #cut: CheckpointCut
+  readonly #sink: CheckpointSink
+  readonly #frames: FrameWriter
+  readonly #options: WriteOptions
+  readonly #records: BlockRecord[] = []
+  #timers = 0
+
+  constructor(cut: CheckpointCut, sink: CheckpointSink, options: WriteOptions) {
+    this.#cut = cut
+    this.#sink = sink
+    this.#frames = new FrameWriter(sink)
+    this.#options = options
+  }
+
+  async write(engine: Engine): Promise<{ bytes: number; timers: number }> {
+    await this.#writeHeader()
+    const headerCrc = this.#sink.takeSectionCrc()
+    const blocksOffset = this.#sink.offset
+    await this.#writeBlocks(engine)
+    const indexOffset = this.#sink.offset
+    this.#sink.takeSectionCrc()
+    const indexFrames = await this.#writeIndex()
+    const footer = encodeFooter({
+      blocks: this.#records.length,
+      indexFrames,
+      timers: this.#timers,
+      blocksOffset,
+      indexOffset,
+      fileLength: this.#sink.offset + FOOTER_BYTES,
+      headerCrc,
+      indexCrc: this.#sink.takeSectionCrc(),
+    })
+    await this.#sink.finish(footer, FOOTER_SHA256_OFFSET, completeFooter)
+    return { bytes: this.#sink.offset, timers: this.#timers }
+  }
+
+  async #writeHeader(): Promise<void> {
+    const { metadata, services } = this.#cut
+    if (metadata !== undefined && utf8Length(metadata) > MAX_METADATA_BYTES) {
+      throw new TidemarkError(
+        'TIDEMARK_INVALID_ARGUMENT',
+        `metadata may take ${MAX_METADATA_BYTES} bytes at most`,
+      )
+    }
+    await this.#sink.append(encodePreamble())
+    await this.#frames.add({ type: 'header', entries: 1, bytes: encodeHead(this.#cut), isRepetitive: true })
+    for (const service of services) {
+      await this.#frames.add({
+        type: 'service',
+        entries: 1,
+        bytes: encodeService(service),
+        isRepetitive: true,
+      })
+    }
+    await this.#frames.drain()
+  }
+
+  async #writeBlocks(engine: Engine): Promise<void> {
+    const cutter = new BlockCutter(this.#cut, ({ record, bytes, isRepetitive }) =>
+      this.#frames.add({
+        type: 'block',
+        entries: record.count,
+        bytes,
+        isRepetitive,
+        onAppended: (length, crc) => this.#records.push({ ...record, length, crc }),
+      }),
+    )
+    const report = progressReporter(totalTimers(this.#cut.services), this.#options.onProgress)
+    for await (const chunk of walkVisible(engine, this.#cut.version)) {
+      throwIfAborted(this.#options.signal)
+      await cutter.add(chunk)
+      this.#timers += chunk.count
+      report(this.#timers, this.#sink.offset)
+    }
+    await cutter.end()
+    await this.#frames.drain()
+    for (const queue of cutter.queues) proveQueue(queue, this.#cut.version)
+  }
+
+  /** Returns how many frames the index takes. */
+  async #writeIndex(): Promise<number> {
+    let frames = 0
+    let text = ''
+    let entries = 0
+    const add = async () => {
+      await this.#frames.add({ type: 'index', entries, bytes: Buffer.from(text), isRepetitive: true })
+      frames++
+      text = ''
+      entries = 0
+    }
+    for (const record of this.#records) {
+      text += encodeBlockRecord(record)
+      entries++
+      if (text.length >= CHECKPOINT_BLOCK_BYTES) await add()
+    }
+    if (entries > 0) await add()
+    await this.#frames.drain()
+    return frames
+  }
+}
+
+/** Compares what was found with what the commits say. */
+function proveQueue({ service, domain, expected, count, setHash }: CountedQueue, version: number): void {
+  if (count === expected.count && setHash === expected.setHash) return
+  throw new TidemarkError(
+    'TIDEMARK_CORRUPT',
+    `the ${domain} timers of service '${service}' are not those of version ${version}: ` +
+      `the log says ${expected.count} with set hash ${expected.setHash}, ` +
+      `the store has ${count} with set hash ${setHash}: run verify(), and restore a checkpoint`,
+  )
+}
+
+/** Tells how far it is, but not more often than anybody wants to know. */
+function progressReporter(
+  total: number,
+  onProgress: ((progress: CheckpointProgress) => void) | undefined,
+): (timers: number, bytes: number) => void {
+  let last = Number.NEGATIVE_INFINITY
+  return (timers, bytes) => {
+    const now = performance.now()
+    if (onProgress === undefined || now - last < PROGRESS_INTERVAL_MS) return
+    last = now
+    onProgress({ timers, bytes, total })
+  }
+}
+
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted !== true) return
+  throw new TidemarkError(
+    'TIDEMARK_CHECKPOINT_ABORTED',
+    'the checkpoint was aborted; nothing is left of it',
+    {
+      cause: signal.reason,
+    },
+  )
+}
