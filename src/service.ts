@@ -9,7 +9,7 @@ import type { Firing } from './firing/firing.ts'
 import type { KeySelection, TimerId, TimerInput } from './firing/handler.ts'
 import type { ServiceFiring } from './firing/service.ts'
 import { MAX_TIMESTAMP, MIN_TIMESTAMP } from './limits.ts'
-import type { Settle, TimerCall } from './log/calls.ts'
+import { type Settle, type TimerCall, UserTimerCall } from './log/calls.ts'
 import type { CommitPipeline } from './log/pipeline.ts'
 import type { QueueState, ServiceState } from './log/state.ts'
 import { listDue, listKey } from './snapshot/listing.ts'
@@ -183,31 +183,29 @@ export class TimerQueue<K = string, N = string, P = undefined> {
         ? listDue(engine, this.#queue, range, chunkEntries)
         : listKey(engine, prefix, range)
     let left = limit
-    for await (const { identity, timer } of listed) {
-      if (namespace !== undefined && identity.slice(identity.indexOf('\0') + 1, -10) !== namespace) continue
-      yield codec.timer(identity, timer) as Timer<K, N, P>
-      if (--left === 0) return
+    try {
+      for await (const { identity, timer } of listed) {
+        if (namespace !== undefined && identity.slice(identity.indexOf('\0') + 1, -10) !== namespace) continue
+        yield codec.timer(identity, timer) as Timer<K, N, P>
+        if (--left === 0) return
+      }
+    } catch (error) {
+      // A store that closes under a reader fails its read: what the reader should hear is that it closed.
       this.#refuse()
+      throw error
     }
   }
 
   #timerCall(kind: TimerCall['kind'], timer: TimerInput<K, N, P>): Promise<boolean> {
     return new Promise((resolve, reject) => {
-      const { codec, pipeline, refusal } = this.#parts
-      const refused = refusal()
+      const parts = this.#parts
+      const refused = parts.refusal()
       if (refused !== undefined) throw refused
       const queue = this.#queue
-      const identity = codec.identity(queue.prefix, timer)
-      const payload = kind === 'register' ? codec.payload(timer.payload) : ''
-      pipeline.submit({
-        kind,
-        queue,
-        identity,
-        timestamp: timer.timestamp,
-        payload,
-        settle: { resolve, reject },
-        answer: false,
-      })
+      const identity = parts.codec.identity(queue.prefix, timer)
+      const payload = kind === 'register' ? parts.codec.payload(timer.payload) : ''
+      const call = new UserTimerCall(kind, queue, identity, timer.timestamp, payload, resolve, reject)
+      parts.pipeline.submit(call)
     })
   }
 

@@ -354,9 +354,9 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
       await Promise.allSettled(this.#checkpoints)
       this.#running.releaseAll()
       await this.#purger.stop()
-      await this.#pipeline.end()
+      const healthy = await this.#pipeline.end()
       await this.#client?.close()
-      if (this.#pipeline.failure === undefined) await trimOnClose(engine, retention)
+      if (healthy) await trimOnClose(engine, retention)
     } finally {
       await engine.close()
       directory.release()

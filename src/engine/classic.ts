@@ -34,6 +34,40 @@ export async function openClassicEngine(
   return new LevelEngine(level as unknown as TextLevel)
 }
 
+/** What a chained batch offers to those who implement one: it takes encoded text as it is. */
+interface PlainBatch {
+  _put(key: string, value: string): void
+  _del(key: string): void
+}
+
+/**
+ * A chained batch without what abstract-level does for each of its operations (options, encodings, hooks: a third of
+ * the time that a put takes on the main thread). The first operation goes the public way: a batch that counts none is
+ * not written. A test pins both (test/engine), for the exact version that is installed.
+ */
+class LevelBatch implements EngineBatch {
+  readonly chained: TextBatch
+  readonly #plain: PlainBatch
+  #isEmpty = true
+
+  constructor(chained: TextBatch) {
+    this.chained = chained
+    this.#plain = chained as unknown as PlainBatch
+  }
+
+  put(key: string, value: string): void {
+    if (this.#isEmpty) this.chained.put(key, value)
+    else this.#plain._put(key, value)
+    this.#isEmpty = false
+  }
+
+  del(key: string): void {
+    if (this.#isEmpty) this.chained.del(key)
+    else this.#plain._del(key)
+    this.#isEmpty = false
+  }
+}
+
 /** The engine on any level of the abstract-level family. */
 export class LevelEngine implements Engine {
   readonly #level: TextLevel
@@ -51,11 +85,11 @@ export class LevelEngine implements Engine {
   }
 
   batch(): EngineBatch {
-    return this.#level.batch() as unknown as EngineBatch
+    return new LevelBatch(this.#level.batch())
   }
 
   write(batch: EngineBatch, flushToDisk: boolean): Promise<void> {
-    return (batch as unknown as TextBatch).write({ sync: flushToDisk } as object)
+    return (batch as LevelBatch).chained.write({ sync: flushToDisk } as object)
   }
 
   scan(range: ScanRange): { read(): Promise<Entry[]> } {

@@ -10,19 +10,32 @@ import type { DueTimer } from './window.ts'
 
 const NO_CALLS: readonly ContextCall[] = []
 
-export class Claim implements FireCall {
+export class Claim implements FireCall, Settle<void> {
   readonly kind = 'fire'
   readonly queue: QueueState
   readonly timer: DueTimer
   /** Something changed this timer since it was read. */
   stale = false
   calls: readonly ContextCall[] = NO_CALLS
-  settle!: Settle<void>
-  #fired: StoredTimer | undefined
+  fired!: StoredTimer
+  readonly #onRemoved: (claim: Claim) => void
 
-  constructor(queue: QueueState, timer: DueTimer) {
+  constructor(queue: QueueState, timer: DueTimer, onRemoved: (claim: Claim) => void) {
     this.queue = queue
     this.timer = timer
+    this.#onRemoved = onRemoved
+  }
+
+  get settle(): Settle<void> {
+    return this
+  }
+
+  resolve(): void {
+    this.#onRemoved(this)
+  }
+
+  reject(): void {
+    this.#onRemoved(this)
   }
 
   get identity(): string {
@@ -33,19 +46,14 @@ export class Claim implements FireCall {
     return this.timer.timestamp
   }
 
-  get fired(): StoredTimer {
-    return this.#fired!
-  }
-
   isStale(): boolean {
     return this.stale
   }
 
   /** Makes it the call that removes the timer its handler was given. */
-  finish(fired: StoredTimer, calls: readonly ContextCall[] | undefined, settle: Settle<void>): this {
-    this.#fired = fired
+  finish(fired: StoredTimer, calls: readonly ContextCall[] | undefined): this {
+    this.fired = fired
     if (calls !== undefined) this.calls = calls
-    this.settle = settle
     return this
   }
 }

@@ -31,7 +31,7 @@ export class Firing {
   #wakeUpAtMs = Number.POSITIVE_INFINITY
   #cancelWakeUp: (() => void) | undefined
   #earliest = Number.POSITIVE_INFINITY
-  #insideHandler = false
+  readonly #inside = { handler: false }
 
   constructor(parts: FiringParts) {
     this.#parts = parts
@@ -40,7 +40,7 @@ export class Firing {
 
   /** Whether the caller is a handler, in its synchronous part. */
   get insideHandler(): boolean {
-    return this.#insideHandler
+    return this.#inside.handler
   }
 
   /** Starts firing a service; what is overdue begins to fire. */
@@ -56,7 +56,7 @@ export class Firing {
         signal: this.#closing.signal,
         now: () => clock.now(),
         isClosing: () => this.#closing.signal.aborted,
-        enter: (run) => this.#enter(run),
+        inside: this.#inside,
         onError,
         onEarlier: (timestamp) => {
           if (timestamp < this.#earliest) this.#earliest = timestamp
@@ -106,16 +106,6 @@ export class Firing {
     })
     await Promise.race([settled.then(() => {}), grace])
     cancel()
-  }
-
-  #enter(run: () => unknown): unknown {
-    const before = this.#insideHandler
-    this.#insideHandler = true
-    try {
-      return run()
-    } finally {
-      this.#insideHandler = before
-    }
   }
 
   #startPass(firing: ServiceFiring): void {

@@ -13,6 +13,7 @@ import {
   MAX_REMOVALS_UNDER_WAY,
   MAX_RETRIES_WAITING,
 } from '../limits.ts'
+import type { Standing } from '../log/draft.ts'
 import type { TimerEvent } from '../log/events.ts'
 import type { QueueListener, QueueState, StoreState } from '../log/state.ts'
 import { dueKey, type StoredTimer } from '../timer/stored.ts'
@@ -28,8 +29,8 @@ export interface QueueFiringParts extends ContextParts {
   now(): number
   /** Whether the store closes: no further handler starts. */
   isClosing(): boolean
-  /** Runs the part of a handler that is synchronous, so that a call from inside it can be told. */
-  enter(run: () => unknown): unknown
+  /** Told while the part of a handler that is synchronous runs, so that a call from inside it can be told. */
+  inside: { handler: boolean }
   onError(error: TidemarkError): void
   /** A timer was registered for this time, earlier than anything before it in the window. */
   onEarlier(timestamp: number): void
@@ -37,6 +38,19 @@ export interface QueueFiringParts extends ContextParts {
 
 /** What to do with a timer whose handler throws. */
 export type OnFailure = 'stop' | 'retry'
+
+/** Due timers in hand, and what stands of them, being read. */
+interface Batch {
+  claims: Claim[]
+  standings: Promise<Standing[]>
+}
+
+interface Failure {
+  error: unknown
+}
+
+/** Timers of the batch after one that gave way. */
+const MIN_BATCH_TIMERS = 4
 
 export class QueueFiring implements QueueListener {
   readonly queue: QueueState
@@ -47,6 +61,11 @@ export class QueueFiring implements QueueListener {
   readonly #onFailure: OnFailure
   readonly #inHand = new Map<string, Claim>()
   readonly #low: LowBound
+  readonly #onRemoved = (claim: Claim): void => this.#removed(claim)
+  #batchTimers = DISPATCH_BATCH_TIMERS
+  /** Handlers that succeeded, ever. */
+  #handled = 0
+  /** Removals submitted and not durable. */
   #underWay = 0
   #onSettled: (() => void) | undefined
   /** Timestamps that handlers registered in this queue, not applied yet. */
@@ -73,6 +92,8 @@ export class QueueFiring implements QueueListener {
   }
 
   onDecided(event: TimerEvent, version: number): void {
+    // A fired timer is in hand, not in the window, and its claim ends when its removal is durable.
+    if (event.kind === 'fire') return
     if (event.kind === 'register') {
       this.#low.registered(event.timestamp, version)
       return
@@ -98,19 +119,30 @@ export class QueueFiring implements QueueListener {
    */
   async drain(bound: () => number, turn: <T>(run: () => Promise<T>) => Promise<T>): Promise<number> {
     let fired = 0
+    let next: Batch | undefined
     this.#sliceStartMs = performance.now()
     while (!this.#parts.isClosing()) {
       this.#giveBackReady()
-      if (this.window.needsPage) {
+      if (next === undefined && this.window.needsPage) {
         await this.window.readPage()
         continue
       }
-      const batch = this.#claimDue(bound())
-      if (batch.length > 0) fired += await turn(() => this.#fireBatch(batch, bound))
-      else if (this.#underWay > 0) await this.#settled(0)
+      const batch: Batch | undefined = next ?? this.#claimDue(bound())
+      // What comes next is read while this batch's handlers run.
+      this.window.readAhead()
+      next =
+        batch !== undefined && this.#batchTimers === DISPATCH_BATCH_TIMERS
+          ? this.#claimDue(bound())
+          : undefined
+      if (batch !== undefined) {
+        const { succeeded, gaveWay } = await this.#inTurn(turn, batch, next, bound)
+        fired += succeeded
+        if (gaveWay) next = undefined
+      } else if (this.#underWay > 0) await this.#settled(0)
       else break
       this.#low.raise(this.window, this.retries, this.#inHand.values())
     }
+    if (next !== undefined) this.#giveBack(next.claims, 0)
     await this.#settled(0)
     this.#low.raise(this.window, this.retries, this.#inHand.values())
     return fired
@@ -127,36 +159,65 @@ export class QueueFiring implements QueueListener {
     for (const timer of this.retries.takeReady(this.#parts.now())) this.window.add(timer)
   }
 
-  #claimDue(bound: number): Claim[] {
-    const batch: Claim[] = []
-    if (this.retries.size >= MAX_RETRIES_WAITING) return batch
-    while (batch.length < DISPATCH_BATCH_TIMERS) {
+  /** Takes due timers in hand, and begins to read them. */
+  #claimDue(bound: number): Batch | undefined {
+    if (this.retries.size >= MAX_RETRIES_WAITING) return undefined
+    const claims: Claim[] = []
+    const identities: string[] = []
+    while (claims.length < this.#batchTimers) {
       const head = this.window.head()
       if (head === undefined || head.timestamp > bound) break
       this.window.take()
-      const claim = new Claim(this.queue, head)
+      const claim = new Claim(this.queue, head, this.#onRemoved)
       this.#inHand.set(head.identity, claim)
-      batch.push(claim)
+      claims.push(claim)
+      identities.push(head.identity)
     }
-    return batch
+    if (claims.length === 0) return undefined
+    const standings = this.#parts.pipeline.standing(identities)
+    // Awaited in its turn; until then its failure is nobody's.
+    standings.catch(() => {})
+    return { claims, standings }
   }
 
-  async #fireBatch(batch: Claim[], bound: () => number): Promise<number> {
-    const standings = await this.#parts.pipeline.standing(batch.map((claim) => claim.identity))
-    let fired = 0
+  /**
+   * Fires a batch. One that must give way goes back to the window with what was claimed after it, and the next one is
+   * small: where handlers register what is due at once, little is taken in vain.
+   */
+  async #inTurn(
+    turn: <T>(run: () => Promise<T>) => Promise<T>,
+    batch: Batch,
+    next: Batch | undefined,
+    bound: () => number,
+  ): Promise<{ succeeded: number; gaveWay: boolean }> {
+    const before = this.#handled
+    try {
+      const gaveWay = await turn(() => this.#fireBatch(batch.claims, batch.standings, bound))
+      if (gaveWay && next !== undefined) this.#giveBack(next.claims, 0)
+      this.#batchTimers = gaveWay ? MIN_BATCH_TIMERS : Math.min(this.#batchTimers * 2, DISPATCH_BATCH_TIMERS)
+      return { succeeded: this.#handled - before, gaveWay }
+    } catch (error) {
+      if (next !== undefined) this.#giveBack(next.claims, 0)
+      throw error
+    }
+  }
+
+  /** Runs the handlers of a batch, in order; true: it gave the rest back. */
+  async #fireBatch(batch: Claim[], reading: Promise<Standing[]>, bound: () => number): Promise<boolean> {
+    const standings = await reading
     for (let i = 0; i < batch.length; i++) {
       const claim = batch[i]!
       if (this.#mustGiveWay(claim)) {
         this.#giveBack(batch, i)
         // What a handler registered stands in the window once it is applied.
         if (this.#pending.size > 0) await this.#settled(0)
-        break
+        return true
       }
-      if (this.#parts.pipeline.undecided(claim.identity) !== undefined) {
+      if (this.#parts.pipeline.isTouched(claim.identity)) {
         // A call made before its turn will remove or change it: that comes first.
         this.#giveBack(batch, i)
         await this.#parts.pipeline.barrier()
-        break
+        return true
       }
       const standing = claim.stale ? this.#parts.pipeline.standingNow(claim.identity) : standings[i]
       if (standing?.orderText !== claim.timer.orderText) {
@@ -164,15 +225,16 @@ export class QueueFiring implements QueueListener {
         await this.#removeIfOrphan(claim)
         continue
       }
-      const failure = await this.#run(claim, standing, bound())
-      if (failure === undefined) fired++
-      else await this.#failed(batch, i, failure)
+      const running = this.#run(claim, standing, bound())
+      const failure = running === undefined ? undefined : await running
+      if (failure !== undefined) await this.#failed(batch, i, failure)
+      if (this.#underWay >= MAX_REMOVALS_UNDER_WAY) await this.#settled(MAX_REMOVALS_UNDER_WAY / 2)
       if (performance.now() - this.#sliceStartMs > DRAIN_SLICE_MS) {
         await nextTurn()
         this.#sliceStartMs = performance.now()
       }
     }
-    return fired
+    return false
   }
 
   /** Whether something is to fire before this timer, or nothing is to fire any more. */
@@ -189,19 +251,39 @@ export class QueueFiring implements QueueListener {
     return this.#pendingLow
   }
 
-  async #run(claim: Claim, standing: StoredTimer, boundMs: number): Promise<{ error: unknown } | undefined> {
+  /** Runs a handler; nothing to await where it returned at once and succeeded. */
+  #run(claim: Claim, standing: StoredTimer, boundMs: number): Promise<Failure | undefined> | undefined {
+    const { codec, inside } = this.#parts
     const attempt = this.retries.attempt(claim.identity)
     const context = new RunContext(this.#parts, claim.identity, attempt, boundMs - claim.timestamp)
+    let running: unknown
+    inside.handler = true
     try {
-      const timer = this.#parts.codec.timer(claim.identity, standing)
-      const running = this.#parts.enter(() => this.#handler(timer, context))
-      if (running instanceof Promise || isThenable(running)) await running
+      running = this.#handler(codec.timer(claim.identity, standing), context)
+    } catch (error) {
+      context.settle()
+      return Promise.resolve({ error })
+    } finally {
+      inside.handler = false
+    }
+    if (isThenable(running)) return this.#runOn(claim, standing, context, running)
+    this.#submitRemoval(claim, standing, context)
+    return undefined
+  }
+
+  async #runOn(
+    claim: Claim,
+    standing: StoredTimer,
+    context: RunContext,
+    running: PromiseLike<unknown>,
+  ): Promise<Failure | undefined> {
+    try {
+      await running
     } catch (error) {
       context.settle()
       return { error }
     }
     this.#submitRemoval(claim, standing, context)
-    if (this.#underWay >= MAX_REMOVALS_UNDER_WAY) await this.#settled(MAX_REMOVALS_UNDER_WAY / 2)
     return undefined
   }
 
@@ -216,13 +298,13 @@ export class QueueFiring implements QueueListener {
       }
     }
     this.#underWay++
-    const done = () => this.#removalDone(claim)
-    this.#parts.pipeline.submit(claim.finish(standing, recording?.calls, { resolve: done, reject: done }))
+    this.#handled++
+    this.#parts.pipeline.submit(claim.finish(standing, recording?.calls))
   }
 
-  #removalDone(claim: Claim): void {
+  #removed(claim: Claim): void {
     this.#underWay--
-    this.#pending.delete(claim)
+    if (this.#pending.size > 0) this.#pending.delete(claim)
     this.#putDown(claim)
     this.retries.forget(claim.identity)
     this.#onSettled?.()
@@ -243,7 +325,7 @@ export class QueueFiring implements QueueListener {
     if (failure !== undefined) throw failure
   }
 
-  async #failed(batch: Claim[], at: number, failure: { error: unknown }): Promise<void> {
+  async #failed(batch: Claim[], at: number, failure: Failure): Promise<void> {
     const claim = batch[at]!
     this.retries.failed(claim.identity)
     const error = handlerFailed(this.queue, claim.timer, failure.error)
@@ -291,7 +373,7 @@ export class QueueFiring implements QueueListener {
   }
 }
 
-function isThenable(value: unknown): boolean {
+function isThenable(value: unknown): value is PromiseLike<unknown> {
   return (
     typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
   )

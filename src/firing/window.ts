@@ -32,6 +32,9 @@ export function isBefore(a: DueTimer, b: DueTimer): boolean {
   return a.timestamp < b.timestamp || (a.timestamp === b.timestamp && a.orderText < b.orderText)
 }
 
+/** A window with fewer timers reads on while a drain runs. */
+const READ_AHEAD_BELOW_TIMERS = 1536
+
 export class DueWindow {
   readonly #engine: Engine
   readonly #queue: QueueState
@@ -46,6 +49,7 @@ export class DueWindow {
   #endTimer: DueTimer | undefined
   #complete = false
   #pageTimers = MIN_WINDOW_PAGE_TIMERS
+  #reading: Promise<void> | undefined
   /** Registers applied while a page is being read. */
   #arrivals: DueTimer[] | undefined
 
@@ -99,16 +103,33 @@ export class DueWindow {
     this.#live.delete(identity)
   }
 
-  /** Reads the next page of the store. */
-  async readPage(): Promise<void> {
+  /** Begins to read the next page before the window is empty, so that a drain need not wait for it. */
+  readAhead(): void {
+    if (this.#complete || this.#reading !== undefined || this.#live.size > READ_AHEAD_BELOW_TIMERS) return
+    // Whoever needs the page waits for it, and hears of its failure.
+    this.readPage().catch(() => {})
+  }
+
+  /** Reads the next page of the store; one at a time. */
+  readPage(): Promise<void> {
+    this.#reading ??= this.#readPage().finally(() => {
+      this.#reading = undefined
+    })
+    return this.#reading
+  }
+
+  async #readPage(): Promise<void> {
     const limit = this.#pageTimers
     this.#pageTimers = Math.min(limit * 2, MAX_WINDOW_PAGE_TIMERS)
-    this.#arrivals = []
     const to = `d${this.#queue.prefix.slice(1, IDENTITY_QUEUE_END)}${END}`
-    const entries = await this.#engine.scan({ after: this.#end, to, limit }).read()
-    this.#extend(entries, entries.length < limit)
-    const arrivals = this.#arrivals
-    this.#arrivals = undefined
+    const arrivals: DueTimer[] = []
+    this.#arrivals = arrivals
+    try {
+      const entries = await this.#engine.scan({ after: this.#end, to, limit }).read()
+      this.#extend(entries, entries.length < limit)
+    } finally {
+      this.#arrivals = undefined
+    }
     for (const timer of arrivals) if (!this.#isBeyondEnd(timer)) this.#insert(timer)
   }
 

@@ -40,8 +40,11 @@ export class CallQueue {
   readonly #effects = new Map<string, Effect>()
   readonly #ranges = new Map<string, number>()
   #indexedTo = 0
+  /** Undecided calls other than plain removals of fired timers. */
+  #others = 0
 
   push(call: Call): void {
+    if (!isPlainRemoval(call)) this.#others++
     this.#items.push(call)
   }
 
@@ -51,6 +54,7 @@ export class CallQueue {
     if (call?.kind !== 'cut') return undefined
     this.#next++
     this.#undecided = this.#next
+    this.#others--
     this.#compact()
     return call
   }
@@ -105,6 +109,8 @@ export class CallQueue {
   /** Notes that what was taken is decided. */
   decided(taken: Taken): void {
     if (taken.last !== undefined && !taken.goesOn) this.#next++
+    for (const call of taken.calls) if (!isPlainRemoval(call)) this.#others--
+    if (taken.goesOn) this.#others++
     this.#undecided = this.#next
     this.#compact()
   }
@@ -115,7 +121,14 @@ export class CallQueue {
     this.#items = []
     this.#next = 0
     this.#undecided = 0
+    this.#others = 0
     return calls
+  }
+
+  /** Whether an undecided call touches a timer that is not fired yet. */
+  touches(identity: string): boolean {
+    // Removals of fired timers touch no other: in a plain drain nothing needs an index.
+    return this.#others > 0 && this.effectOn(identity) !== undefined
   }
 
   /** Whether the undecided calls leave a timer there; undefined where none of them touches it. */
@@ -185,4 +198,8 @@ export class CallQueue {
       this.#ranges.clear()
     }
   }
+}
+
+function isPlainRemoval(call: Call): boolean {
+  return call.kind === 'fire' && call.calls.length === 0
 }

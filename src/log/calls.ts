@@ -24,6 +24,40 @@ export interface TimerCall {
   answer: boolean
 }
 
+/** A timer's call as users make it: it settles their promise itself, one object less for each call. */
+export class UserTimerCall implements TimerCall, Settle<boolean> {
+  readonly kind: TimerCall['kind']
+  readonly queue: QueueState
+  readonly identity: string
+  readonly timestamp: number
+  readonly payload: string
+  readonly resolve: (answer: boolean) => void
+  readonly reject: (error: unknown) => void
+  answer = false
+
+  constructor(
+    kind: TimerCall['kind'],
+    queue: QueueState,
+    identity: string,
+    timestamp: number,
+    payload: string,
+    resolve: (answer: boolean) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.kind = kind
+    this.queue = queue
+    this.identity = identity
+    this.timestamp = timestamp
+    this.payload = payload
+    this.resolve = resolve
+    this.reject = reject
+  }
+
+  get settle(): Settle<boolean> {
+    return this
+  }
+}
+
 /** registerMany: as many commits as it takes, nothing in between. */
 export interface RegisterManyCall {
   readonly kind: 'registerMany'

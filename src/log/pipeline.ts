@@ -75,15 +75,23 @@ export class CommitPipeline {
     return new Promise((resolve, reject) => this.submit({ kind: 'barrier', settle: { resolve, reject } }))
   }
 
-  /** Writes what is under way and takes no more calls. */
-  async end(): Promise<void> {
-    if (this.#failure === undefined) await this.barrier().catch(() => {})
+  /** Writes what is under way and takes no more calls; false: it had failed. */
+  async end(): Promise<boolean> {
+    // A failure is told to every caller; here it only ends the waiting.
+    await this.barrier().catch(() => {})
+    const healthy = this.#failure === undefined
     this.#failure ??= new TidemarkError('TIDEMARK_CLOSED', 'the store is closed: open it again')
+    return healthy
   }
 
   /** What the calls that are not decided yet will make of a timer: there, or not; undefined where none touches it. */
   undecided(identity: string): boolean | undefined {
     return this.#queue.effectOn(identity)
+  }
+
+  /** Whether a call that is not decided yet touches a timer that is not fired yet. */
+  isTouched(identity: string): boolean {
+    return this.#queue.touches(identity)
   }
 
   /** What stands, decided calls included, read at once. */
@@ -223,7 +231,10 @@ export class CommitPipeline {
     this.#parts.onDecided(commit)
     // A call that goes on is answered by the commit of its last slice.
     const unanswered = taken.goesOn ? taken.last : undefined
-    const calls = taken.calls.filter((call) => call !== unanswered && rejected?.has(call) !== true)
+    const calls =
+      unanswered === undefined && rejected === undefined
+        ? taken.calls
+        : taken.calls.filter((call) => call !== unanswered && rejected?.has(call) !== true)
     return { commit, batch, changes: draft.changed, calls }
   }
 

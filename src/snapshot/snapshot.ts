@@ -9,7 +9,7 @@ import { parseIdentity, type TimeDomain } from '../timer/identity.ts'
 import { decodePart } from '../timer/schema.ts'
 import { parseTrusted, payloadText } from '../timer/stored.ts'
 import type { RunningSnapshot } from './running.ts'
-import { walkVisible } from './walk.ts'
+import { type VisibleChunk, walkVisible } from './walk.ts'
 
 /** A timer as a snapshot holds it; key, namespace and payload in their schemas' encoded form, which is JSON. */
 export interface SnapshotTimer {
@@ -56,7 +56,7 @@ export class Snapshot {
     const key = filter.key === undefined ? undefined : JSON.stringify(filter.key)
     const namespace = filter.namespace === undefined ? undefined : JSON.stringify(filter.namespace)
     this.#check()
-    for await (const chunk of walkVisible(this.#engine, this.version)) {
+    for await (const chunk of this.#chunks()) {
       for (let i = 0; i < chunk.identities.length; i++) {
         const timer = this.#decode(chunk.identities[i]!, chunk.values[i]!, chunk.checksums[i]!)
         if (filter.service !== undefined && timer.service !== filter.service) continue
@@ -67,6 +67,16 @@ export class Snapshot {
         yield timer
       }
       this.#check()
+    }
+  }
+
+  async *#chunks(): AsyncGenerator<VisibleChunk> {
+    try {
+      yield* walkVisible(this.#engine, this.version)
+    } catch (error) {
+      // A store that closes under a reader fails its read: that is not what the reader should hear.
+      this.#check()
+      throw error
     }
   }
 
