@@ -2,8 +2,8 @@
  * The commit pipeline: the one way in which anything is written.
  *
  * - Calls take effect in the order in which they were made. Those that arrive while a commit is under way share the next.
- * - Three stages, one commit in each at most: read what the calls touch, decide them, write. The next commit is read and
- *   decided while the one before is written; what is decided and not yet written is seen through its changes.
+ * - Three stages, one commit in each at most: read what the calls touch, decide them, write. The next commits are read
+ *   and decided while the one before is written; what is decided and not yet written is seen through its changes.
  * - The first failed read or write ends it: what was under way rejects, and so does every later call. A rejected write
  *   may still be on disk; only opening again tells.
  */
@@ -47,6 +47,8 @@ export class CommitPipeline {
   readonly #parts: PipelineParts
   readonly #queue = new CallQueue()
   #reading = false
+  /** What was read, and waits for a free place to be decided. */
+  #decideNext: (() => void) | undefined
   #prepared: CommitUnderWay | undefined
   #writing: CommitUnderWay | undefined
   #pumpScheduled = false
@@ -131,6 +133,7 @@ export class CommitPipeline {
       for (const call of underWay?.calls ?? []) call.settle?.reject(this.#failure)
     }
     for (const call of this.#queue.takeAll()) call.settle?.reject(this.#failure)
+    this.#letDecide()
     this.#parts.onFailed(this.#failure)
   }
 
@@ -164,8 +167,8 @@ export class CommitPipeline {
   }
 
   #pump(): void {
-    if (this.#failure !== undefined || this.#reading || this.#prepared !== undefined) return
-    const nothingUnderWay = this.#writing === undefined
+    if (this.#failure !== undefined || this.#reading) return
+    const nothingUnderWay = this.#writing === undefined && this.#prepared === undefined
     try {
       this.#takeCuts()
       const taken = this.#queue.take(nothingUnderWay)
@@ -191,10 +194,12 @@ export class CommitPipeline {
     try {
       const overlays = this.#decidedChanges()
       const reads = await readFor(this.#parts.engine, taken, overlays)
-      if (this.#failure !== undefined) {
-        for (const call of taken.calls) call.settle?.reject(this.#failure)
-        return
+      if (this.#prepared !== undefined) {
+        await new Promise<void>((resolve) => {
+          this.#decideNext = resolve
+        })
       }
+      if (this.#failure !== undefined) throw this.#failure
       const underWay = this.#decide(taken, reads, overlays)
       this.#reading = false
       if (this.#writing === undefined) this.#startWrite(underWay)
@@ -332,7 +337,13 @@ export class CommitPipeline {
     if (next?.batch !== undefined) this.#startWrite(next)
     this.#applied(underWay)
     if (next !== undefined && next.batch === undefined) this.#startWrite(next)
+    this.#letDecide()
     this.#schedulePump()
+  }
+
+  #letDecide(): void {
+    this.#decideNext?.()
+    this.#decideNext = undefined
   }
 
   #applied({ commit, calls }: CommitUnderWay): void {
