@@ -27,7 +27,11 @@ export function makeTimers(count: number, order: 'ascending' | 'random', first =
 }
 
 /** Calls `call` for each item, `most` of them under way at once. */
-export function withInFlight<T>(items: readonly T[], most: number, call: (item: T) => Promise<unknown>): Promise<void> {
+export function withInFlight<T>(
+  items: readonly T[],
+  most: number,
+  call: (item: T) => Promise<unknown>,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     let next = 0
     let settled = 0

@@ -1,0 +1,91 @@
+/**
+ * `npm run bench`: every figure that Tidemark promises, each in a process of its own, and one table.
+ * Ratios compare within one run; absolute figures are this machine's. BENCH_ROUNDS, BENCH_TIMERS, BENCH_LARGE scale it.
+ */
+import { spawn } from 'node:child_process'
+import os from 'node:os'
+import { fileURLToPath } from 'node:url'
+import type { Figure } from './measure.ts'
+
+function run(file: string, args: string[] = []): Promise<unknown[]> {
+  const script = fileURLToPath(new URL(file, import.meta.url))
+  const child = spawn(process.execPath, ['--expose-gc', '--import', 'tsx', script, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let output = ''
+  child.stdout.on('data', (chunk) => {
+    output += chunk
+  })
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('exit', (code) => {
+      if (code !== 0) reject(new Error(`${file} exited with ${code}`))
+      else
+        resolve(
+          output
+            .trim()
+            .split('\n')
+            .map((line) => JSON.parse(line) as unknown),
+        )
+    })
+  })
+}
+
+interface Pending {
+  count: number
+  memory: { anonymous: number; file: number }
+  openMs: number
+}
+
+async function pendingFigures(): Promise<Figure[]> {
+  const [small] = (await run('./pending.ts', ['10000'])) as [Pending]
+  const [middle] = (await run('./pending.ts', ['100000'])) as [Pending]
+  const [large] = (await run('./pending.ts', ['1000000'])) as [Pending]
+  const mib = (value: number) => `${value.toFixed(0)} MiB`
+  return [
+    {
+      name: 'open 1,000,000 after a clean close, ms',
+      value: large.openMs,
+      target: 250,
+      atLeast: false,
+      detail: `10,000: ${small.openMs.toFixed(1)} ms`,
+    },
+    {
+      name: 'open 1,000,000 over open 10,000',
+      value: large.openMs / small.openMs,
+      target: 2,
+      atLeast: false,
+      detail: `${large.openMs.toFixed(1)} ms over ${small.openMs.toFixed(1)} ms`,
+    },
+    {
+      name: 'RssAnon with 1,000,000 pending, MiB',
+      value: large.memory.anonymous,
+      target: 250,
+      atLeast: false,
+      detail: `files mapped besides: ${mib(large.memory.file)}`,
+    },
+    {
+      name: 'RssAnon, 1,000,000 over 100,000',
+      value: large.memory.anonymous / middle.memory.anonymous,
+      target: 1.3,
+      atLeast: false,
+      detail: `${mib(large.memory.anonymous)} over ${mib(middle.memory.anonymous)}`,
+    },
+  ]
+}
+
+const figures: Figure[] = []
+figures.push(...((await run('./rates.ts')) as Figure[]))
+figures.push(...((await run('./checkpoints.ts')) as Figure[]))
+figures.push(...(await pendingFigures()))
+
+const cpu = os.cpus()[0]?.model.trim() ?? 'unknown'
+console.log(`\nNode ${process.version}, ${os.cpus().length} × ${cpu}\n`)
+console.log(`${'figure'.padEnd(52)} ${'measured'.padStart(9)}  ${'target'.padEnd(8)}      detail`)
+for (const { name, value, target, atLeast, detail } of figures) {
+  const reached = atLeast ? value >= target : value <= target
+  const bound = `${atLeast ? '≥' : '≤'} ${target}`
+  console.log(
+    `${name.padEnd(52)} ${value.toFixed(3).padStart(9)}  ${bound.padEnd(8)} ${reached ? 'ok  ' : 'MISS'} ${detail}`,
+  )
+}
