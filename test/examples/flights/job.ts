@@ -66,6 +66,7 @@ class DepartureWatch {
   #tally = NOTHING
   #answers = Promise.resolve(NOTHING)
   #checkpointed: Promise<void> | undefined
+  #checkpointError: Error | undefined
 
   constructor(store: TimerStore, options: JobOptions, listener: JobListener) {
     const { from, flights } = options
@@ -92,9 +93,11 @@ class DepartureWatch {
       this.#handle(departures, moment)
       this.#listener.moment(state())
       this.#takeCheckpointInPassing()
+      if (this.#checkpointError !== undefined) break
     }
     await this.#advanceWatermark(departures, timeMs)
     await this.#checkpointed
+    if (this.#checkpointError !== undefined) throw this.#checkpointError
     this.#listener.end(state())
     return departures.eventTime.count
   }
@@ -126,7 +129,9 @@ class DepartureWatch {
   #takeCheckpointInPassing(): void {
     const { checkpoint } = this.#options
     if (!checkpoint || this.#checkpointed || this.#handled < checkpoint.atEvents) return
-    this.#checkpointed = awaitedLater(this.#takeCheckpoint(checkpoint.directory))
+    this.#checkpointed = this.#takeCheckpoint(checkpoint.directory).catch((error: Error) => {
+      this.#checkpointError = error
+    })
   }
 
   /**
