@@ -78,8 +78,8 @@ export const MAX_CHECKPOINT_DEFLATES = 2
 export const CHECKPOINT_IO_BYTES = 1024 * 1024
 /** Timers of a queue for each of its sections, at whose ends blocks always end: the unit of writing in parallel. */
 export const CHECKPOINT_SECTION_TIMERS = 64 * 1024
-/** Timers whose due entries a restore sorts at once, in memory: a power of two. */
-export const RESTORE_RUN_TIMERS = 2 ** 20
+/** Timers whose due entries a restore sorts at once, in memory. */
+export const RESTORE_RUN_TIMERS = 1_000_000
 /** Entries, and characters of them, that a restore writes at once. */
 export const RESTORE_BATCH_ENTRIES = 1000
 export const RESTORE_BATCH_CHARACTERS = 1024 * 1024

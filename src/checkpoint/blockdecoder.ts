@@ -7,13 +7,13 @@
  */
 import type { VisibleChunk } from '../snapshot/walk.ts'
 import { addToSetHash, checksumOf, encodeChecksum } from '../timer/checksum.ts'
+import type { KeyGroupRange } from '../timer/codec.ts'
 import { IDENTITY_QUEUE_END, identityEnd, queuePrefix } from '../timer/identity.ts'
 import { sinceVersionOf } from '../timer/stored.ts'
 import { compareStored, decodeDigits, decodeTimestamp, TIMESTAMP_CHARACTERS } from '../timer/text.ts'
 import { BLOCK_COLUMNS, BLOCK_HEAD_BYTES } from './blockencoder.ts'
 import type { BlockRecord, Segment } from './blockindex.ts'
 import { check } from './format.ts'
-import type { KeyGroupRange } from './header.ts'
 
 /** Timers of one queue, in order of identity. */
 export interface DecodedBlock extends VisibleChunk {

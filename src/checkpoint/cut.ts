@@ -2,6 +2,7 @@
  * The cut: what a checkpoint is told about the store at its version, by the thread that decides the commits. Everything
  * else it reads from the engine, and proves against these counts and set hashes.
  */
+import type { KeyGroupRange } from '../timer/codec.ts'
 
 /** What stands in a queue at the checkpoint's version. */
 export interface CutQueue {
@@ -28,19 +29,10 @@ export interface CheckpointCut {
   createdMs: number
   maxParallelism: number
   /** The key groups that the store takes, both ends included; left out: all. */
-  keyGroups?: { start: number; end: number }
+  keyGroups?: KeyGroupRange
   /** The caller's own JSON text, kept as it is. */
   metadata?: string
   services: CutService[]
-}
-
-export interface CheckpointProgress {
-  /** Timers written so far. */
-  timers: number
-  /** Bytes of the file so far. */
-  bytes: number
-  /** Timers there are. */
-  total: number
 }
 
 /** What was written. */

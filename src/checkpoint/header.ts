@@ -9,15 +9,10 @@ import {
   MAX_SERVICE_SCHEMA_BYTES,
   MAX_SERVICES,
 } from '../limits.ts'
+import type { KeyGroupRange } from '../timer/codec.ts'
 import { utf8Length } from '../timer/text.ts'
 import type { CheckpointCut, CutQueue, CutService } from './cut.ts'
 import { check } from './format.ts'
-
-export interface KeyGroupRange {
-  /** Both ends included. */
-  start: number
-  end: number
-}
 
 /** What the header's frame tells. */
 export interface CheckpointHead {

@@ -8,6 +8,7 @@
  */
 import { crc32 } from 'node:zlib'
 import { addToSetHash } from '../timer/checksum.ts'
+import type { KeyGroupRange } from '../timer/codec.ts'
 import type { TimeDomain } from '../timer/identity.ts'
 import { type DecodedBlock, decodeBlock } from './blockdecoder.ts'
 import { type BlockRecord, type PlacedBlock, parseBlockRecords } from './blockindex.ts'
@@ -21,7 +22,7 @@ import {
   FRAME_HEAD_BYTES,
   PREAMBLE_BYTES,
 } from './format.ts'
-import { type CheckpointHeader, type KeyGroupRange, parseHead, parseService } from './header.ts'
+import { type CheckpointHeader, parseHead, parseService } from './header.ts'
 import { type OpenFile, openCheckpointFile, verifyBytes } from './openfile.ts'
 
 /** Blocks that are inflated while the one before is used. */

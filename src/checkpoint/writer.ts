@@ -8,6 +8,7 @@
  */
 import fs from 'node:fs'
 import { join } from 'node:path'
+import { isCorruptionError } from '../engine/classic.ts'
 import { syncDirectory } from '../engine/directory.ts'
 import type { Engine } from '../engine/engine.ts'
 import { TidemarkError } from '../errors.ts'
@@ -18,7 +19,6 @@ import { BlockCutter, type CountedQueue } from './blockcutter.ts'
 import { type BlockRecord, encodeBlockRecord } from './blockindex.ts'
 import {
   type CheckpointCut,
-  type CheckpointProgress,
   checkpointFileName,
   temporaryFileName,
   totalTimers,
@@ -28,6 +28,7 @@ import { completeFooter, encodeFooter, encodePreamble, FOOTER_BYTES, FOOTER_SHA2
 import { FrameWriter } from './framewriter.ts'
 import { encodeHead, encodeService } from './header.ts'
 import { verifyFile } from './openfile.ts'
+import type { CheckpointProgress } from './options.ts'
 import { CheckpointSink } from './sink.ts'
 
 export interface WriteOptions {
@@ -43,10 +44,10 @@ export async function writeCheckpoint(
   options: WriteOptions = {},
 ): Promise<WrittenCheckpoint> {
   throwIfAborted(options.signal)
-  await fs.promises.mkdir(directory, { recursive: true, mode: 0o700 })
   const temporary = join(directory, temporaryFileName(cut))
   const path = join(directory, checkpointFileName(cut))
   try {
+    await fs.promises.mkdir(directory, { recursive: true, mode: 0o700 })
     const written = await writeFile(engine, cut, temporary, options)
     await verifyFile(temporary, options.signal)
     throwIfAborted(options.signal)
@@ -54,9 +55,25 @@ export async function writeCheckpoint(
     await syncDirectory(directory)
     return { path, ...written }
   } catch (error) {
-    await fs.promises.rm(temporary, { force: true })
-    throw error
+    // Where even that fails, what failed first is what to tell.
+    await fs.promises.rm(temporary, { force: true }).catch(() => {})
+    throw failedWith(error, path)
   }
+}
+
+/** What went wrong, as an error of Tidemark. */
+function failedWith(error: unknown, path: string): TidemarkError {
+  if (error instanceof TidemarkError) return error
+  const message = (error as Error).message
+  if (isCorruptionError(error)) {
+    const what = `the store is damaged (${message}): run verify(), and restore a checkpoint`
+    return new TidemarkError('TIDEMARK_CORRUPT', what, { cause: error })
+  }
+  return new TidemarkError(
+    'TIDEMARK_FAILED',
+    `the checkpoint ${path} could not be written (${message}): the store goes on; see to it, and take another one`,
+    { cause: error },
+  )
 }
 
 async function writeFile(
@@ -201,13 +218,9 @@ function progressReporter(
   }
 }
 
-export function throwIfAborted(signal: AbortSignal | undefined): void {
+export function throwIfAborted(signal: AbortSignal | undefined, what = 'checkpoint'): void {
   if (signal?.aborted !== true) return
-  throw new TidemarkError(
-    'TIDEMARK_CHECKPOINT_ABORTED',
-    'the checkpoint was aborted; nothing is left of it',
-    {
-      cause: signal.reason,
-    },
-  )
+  throw new TidemarkError('TIDEMARK_CHECKPOINT_ABORTED', `the ${what} was aborted; nothing is left of it`, {
+    cause: signal.reason,
+  })
 }

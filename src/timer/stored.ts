@@ -91,6 +91,12 @@ export function sinceVersionOf(value: string): number {
   return decodeCount(value, value[orderLength] === SAME_AS_CREATE ? 0 : orderLength)
 }
 
+/** Create version and place as they are written in a value whose checksum was verified. */
+export function orderTextIn(value: string): string {
+  const createLength = countLength(value, 0)
+  return value.slice(0, createLength + countLength(value, createLength))
+}
+
 export function placeOf(timer: StoredTimer): number {
   return decodeCount(timer.orderText, countLength(timer.orderText, 0))
 }
