@@ -1,0 +1,297 @@
+// Lists, next, count and has; replace, deleteAll and registerMany.
+
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { z } from 'zod'
+import { names, recorder } from '../support/recorder.ts'
+import { rejects } from '../support/refusals.ts'
+import { all, type Store, withStore } from '../support/store.ts'
+
+async function filled(store: Store) {
+  const orders = await store.service('orders')
+  for (const [key, namespace, timestamp] of [
+    ['b', 'n', 3],
+    ['a', 'n', 3],
+    ['a', '', 9],
+    ['a', 'm', 1],
+    ['b', '', 1],
+    ['a', '', -4],
+    ['ab', '', 2],
+    ['a', 'n', 2],
+  ] as const) {
+    await orders.eventTime.register({ key, namespace, timestamp })
+  }
+  return orders.eventTime
+}
+
+function told(timers: readonly { key: unknown; namespace: unknown; timestamp: number }[]): string[] {
+  return timers.map(({ key, namespace, timestamp }) => `${key}/${namespace}@${timestamp}`)
+}
+
+const due = ['a/@-4', 'a/m@1', 'b/@1', 'ab/@2', 'a/n@2', 'b/n@3', 'a/n@3', 'a/@9']
+
+test('a list is in due order', async () => {
+  await withStore({}, async (store) => {
+    const queue = await filled(store)
+    assert.equal(told(await all(queue.list({}))), due)
+    assert.equal(told(await all(queue.list())), due)
+  })
+})
+
+test("with a key, a list is that key's by namespace and timestamp, and with a namespace that namespace's", async () => {
+  await withStore({}, async (store) => {
+    const queue = await filled(store)
+    assert.equal(told(await all(queue.list({ key: 'a' }))), ['a/@-4', 'a/@9', 'a/m@1', 'a/n@2', 'a/n@3'])
+    assert.equal(told(await all(queue.list({ key: 'a', namespace: 'n' }))), ['a/n@2', 'a/n@3'])
+    assert.equal(told(await all(queue.list({ key: 'a', namespace: '' }))), ['a/@-4', 'a/@9'])
+    assert.equal(told(await all(queue.list({ key: 'nobody' }))), [])
+    assert.equal(
+      told(await all(queue.list({ namespace: 'n' }))),
+      due.filter((name) => name.includes('/n')),
+    )
+    assert.equal(
+      told(await all(queue.list({ namespace: '' }))),
+      due.filter((name) => name.includes('/@')),
+    )
+  })
+})
+
+test('a list takes its bounds and its limit, alone and together', async () => {
+  await withStore({}, async (store) => {
+    const queue = await filled(store)
+    assert.equal(told(await all(queue.list({ from: 2 }))), due.slice(3))
+    assert.equal(told(await all(queue.list({ to: 2 }))), due.slice(0, 5))
+    assert.equal(told(await all(queue.list({ from: 1, to: 3 }))), due.slice(1, 7))
+    assert.equal(told(await all(queue.list({ from: 2, to: 2 }))), due.slice(3, 5))
+    assert.equal(told(await all(queue.list({ from: 3, to: 2 }))), [])
+    for (let limit = 0; limit <= 10; limit++) {
+      assert.equal(told(await all(queue.list({ limit }))), due.slice(0, limit))
+      assert.equal(
+        told(await all(queue.list({ key: 'a', limit }))),
+        ['a/@-4', 'a/@9', 'a/m@1', 'a/n@2', 'a/n@3'].slice(0, limit),
+      )
+      assert.equal(
+        told(await all(queue.list({ namespace: 'n', limit }))),
+        due.filter((name) => name.includes('/n')).slice(0, limit),
+      )
+    }
+    assert.equal(told(await all(queue.list({ key: 'a', from: 1, to: 3, limit: 2 }))), ['a/m@1', 'a/n@2'])
+    assert.equal(told(await all(queue.list({ from: -(2 ** 53 - 1), to: 2 ** 53 - 1 }))), due)
+  })
+})
+
+test('next is the earliest, or undefined', async () => {
+  await withStore({}, async (store) => {
+    const { eventTime: empty } = await store.service('empty')
+    assert.is(await empty.next(), undefined)
+    const queue = await filled(store)
+    assert.equal(told([(await queue.next())!]), ['a/@-4'])
+    await queue.delete({ key: 'a', timestamp: -4 })
+    assert.equal(told([(await queue.next())!]), ['a/m@1'])
+    await queue.register({ key: 'z', timestamp: -(2 ** 53 - 1) })
+    assert.equal(told([(await queue.next())!]), ['z/@-9007199254740991'])
+  })
+})
+
+test('the count is exact when a call resolves, and at once after opening', async () => {
+  await withStore({}, async (store, _, reopen) => {
+    const queue = await filled(store)
+    assert.is(queue.count, 8)
+    await queue.register({ key: 'a', timestamp: 9 })
+    assert.is(queue.count, 8)
+    await queue.delete({ key: 'a', timestamp: 9 })
+    assert.is(queue.count, 7)
+    await queue.delete({ key: 'a', timestamp: 9 })
+    assert.is(queue.count, 7)
+    const again = await reopen()
+    assert.is(again.stats().services.orders?.eventTime, 7)
+    assert.is((await again.service('orders')).eventTime.count, 7)
+    assert.equal((await all((await again.service('orders')).eventTime.list())).length, 7)
+  })
+})
+
+test('a list that is left early, or never read, holds nothing', async () => {
+  await withStore({}, async (store) => {
+    const { eventTime } = await store.service('orders')
+    await eventTime.registerMany(Array.from({ length: 5000 }, (_, timestamp) => ({ key: 'a', timestamp })))
+    for await (const timer of eventTime.list({})) if (timer.timestamp === 1500) break
+    for await (const timer of eventTime.list({ key: 'a' })) if (timer.timestamp === 1500) break
+    void eventTime.list({})
+  })
+})
+
+test('changed while it is read, a list tells each timer once, and every one that stood all the time', async () => {
+  for (const key of [undefined, 'a']) {
+    await withStore({}, async (store) => {
+      const { eventTime } = await store.service('orders')
+      await eventTime.registerMany(Array.from({ length: 6000 }, (_, timestamp) => ({ key: 'a', timestamp })))
+      const read: string[] = []
+      for await (const timer of eventTime.list(key === undefined ? {} : { key })) {
+        read.push(...names([timer]))
+        if (read.length % 500 !== 0) continue
+        const { timestamp } = timer
+        await eventTime.delete({ key: 'a', timestamp })
+        await eventTime.delete({ key: 'a', timestamp: timestamp + 801 })
+        await eventTime.register({ key: 'a', timestamp: -timestamp })
+        await eventTime.register({ key: 'b', timestamp: timestamp + 1000 })
+      }
+      assert.is(new Set(read).size, read.length, 'nothing twice')
+      const stood = new Set(names(await all(eventTime.list({ key: 'a' }))))
+      for (let timestamp = 0; timestamp < 6000; timestamp++) {
+        const name = `a@${timestamp}`
+        if (stood.has(name)) assert.ok(read.includes(name), name)
+      }
+    })
+  }
+})
+
+test('replace moves a deadline in one step, and tells what it replaced', async () => {
+  await withStore({}, async (store) => {
+    const { eventTime } = await store.service('orders', { payload: z.int().optional() })
+    for (const timestamp of [5, -1, 9]) await eventTime.register({ key: 'a', timestamp })
+    await eventTime.register({ key: 'a', namespace: 'n', timestamp: 5 })
+    await eventTime.register({ key: 'ab', timestamp: 5 })
+    const { version } = store.stats()
+    assert.equal(await eventTime.replace({ key: 'a', timestamp: 7, payload: 1 }), [-1, 5, 9])
+    assert.is(store.stats().version, version + 1)
+    assert.equal(told(await all(eventTime.list({}))), ['a/n@5', 'ab/@5', 'a/@7'])
+    assert.equal(await eventTime.replace({ key: 'a', timestamp: 7, payload: 2 }), [])
+    assert.equal(
+      (await all(eventTime.list({ key: 'a', namespace: '' }))).map(({ payload }) => payload),
+      [2],
+    )
+    assert.equal(await eventTime.replace({ key: 'new', timestamp: 7 }), [])
+    assert.equal(await eventTime.replace({ key: 'a', namespace: 'n', timestamp: 6 }), [5])
+    assert.is(eventTime.count, 4)
+  })
+})
+
+test('replace touches one time domain', async () => {
+  await withStore({}, async (store) => {
+    const { eventTime, processingTime } = await store.service('orders')
+    await eventTime.register({ key: 'a', timestamp: 1 })
+    await processingTime.register({ key: 'a', timestamp: 1 })
+    assert.equal(await eventTime.replace({ key: 'a', timestamp: 2 }), [1])
+    assert.equal([eventTime.count, processingTime.count], [1, 1])
+    assert.is(await processingTime.has({ key: 'a', timestamp: 1 }), true)
+  })
+})
+
+test('replace is refused where one step would be too large, and changes nothing', async () => {
+  await withStore({}, async (store) => {
+    const { eventTime } = await store.service('orders')
+    await eventTime.registerMany(Array.from({ length: 10_001 }, (_, timestamp) => ({ key: 'a', timestamp })))
+    await rejects(() => eventTime.replace({ key: 'a', timestamp: -1 }), 'TIDEMARK_INVALID_ARGUMENT', '10000')
+    assert.is(eventTime.count, 10_001)
+    await eventTime.delete({ key: 'a', timestamp: 10_000 })
+    assert.is((await eventTime.replace({ key: 'a', timestamp: -1 })).length, 10_000)
+    assert.is(eventTime.count, 1)
+  })
+})
+
+test('deleteAll takes a key, or a key in one namespace, and says how many there were', async () => {
+  await withStore({}, async (store) => {
+    const queue = await filled(store)
+    assert.is(await queue.deleteAll({ key: 'a', namespace: 'n' }), 2)
+    assert.is(await queue.deleteAll({ key: 'a', namespace: 'n' }), 0)
+    assert.equal(told(await all(queue.list({ key: 'a' }))), ['a/@-4', 'a/@9', 'a/m@1'])
+    assert.is(await queue.deleteAll({ key: 'a' }), 3)
+    assert.equal(told(await all(queue.list({}))), ['b/@1', 'ab/@2', 'b/n@3'])
+  })
+})
+
+test('deleteAll and registerMany take more than one commit holds, with nothing in between', async () => {
+  await withStore({}, async (store, _, reopen) => {
+    const { eventTime } = await store.service('orders')
+    const many = Array.from({ length: 7000 }, (_, timestamp) => ({ key: 'a', timestamp }))
+    const answers = await Promise.all([
+      eventTime.register({ key: 'a', timestamp: 10 }),
+      eventTime.registerMany(many),
+      eventTime.delete({ key: 'a', timestamp: 6999 }),
+      eventTime.register({ key: 'a', timestamp: 7000 }),
+      eventTime.deleteAll({ key: 'a' }),
+      eventTime.register({ key: 'a', timestamp: 3 }),
+      eventTime.has({ key: 'a', timestamp: 4 }),
+      eventTime.registerMany(many),
+    ])
+    assert.equal(answers, [true, 6999, true, true, 7000, true, false, 6999])
+    assert.is(eventTime.count, 7000)
+    assert.is((await (await reopen()).service('orders')).eventTime.count, 7000)
+  })
+})
+
+test('registerMany tells how many were new, takes any iterable, and the last payload of one timer', async () => {
+  await withStore({}, async (store) => {
+    const { eventTime } = await store.service('orders', { payload: z.int().optional() })
+    assert.is(await eventTime.registerMany([]), 0)
+    await eventTime.register({ key: 'a', timestamp: 1 })
+    const answer = await eventTime.registerMany(
+      new Set([
+        { key: 'a', timestamp: 1, payload: 1 },
+        { key: 'b', timestamp: 1, payload: 2 },
+        { key: 'b', timestamp: 1, payload: 3 },
+        { key: 'b', namespace: '', timestamp: 2 },
+      ]),
+    )
+    assert.is(answer, 2)
+    assert.equal(
+      (await all(eventTime.list({}))).map(({ key, payload }) => [key, payload]),
+      [
+        ['a', 1],
+        ['b', 3],
+        ['b', undefined],
+      ],
+    )
+  })
+})
+
+test('registerMany refuses all where it refuses one, wherever it stands', async () => {
+  const handler = recorder()
+  await withStore({}, async (store) => {
+    const { eventTime } = await store.service('orders', { onEventTime: handler })
+    const many = Array.from({ length: 3000 }, (_, timestamp) => ({ key: 'a', timestamp }))
+    for (const at of [0, 1500, 2999]) {
+      const bad = many.with(at, { key: 'a', timestamp: 0.5 })
+      await rejects(() => eventTime.registerMany(bad), 'TIDEMARK_INVALID_ARGUMENT', 'timestamp')
+    }
+    function* failing() {
+      yield { key: 'a', timestamp: 1 }
+      throw new Error('the source failed')
+    }
+    let failure: unknown
+    await eventTime.registerMany(failing()).catch((error) => {
+      failure = error
+    })
+    assert.match((failure as Error).message, 'the source failed')
+    await rejects(() => eventTime.registerMany(undefined as never), 'TIDEMARK_INVALID_ARGUMENT')
+    await rejects(() => eventTime.registerMany(5 as never), 'TIDEMARK_INVALID_ARGUMENT')
+    assert.is(eventTime.count, 0)
+  })
+})
+
+test('a caller may change the timer it handed over, and the one it was handed', async () => {
+  const handler = recorder((timer) => {
+    timer.timestamp = 99
+    ;(timer as { key: unknown }).key = 'changed'
+  })
+  await withStore({}, async (store) => {
+    const orders = await store.service('orders', { payload: z.object({ n: z.int() }), onEventTime: handler })
+    const timer = { key: 'a', timestamp: 1, payload: { n: 1 } }
+    const registered = orders.eventTime.register(timer)
+    const many = [{ key: 'b', timestamp: 1, payload: { n: 2 } }]
+    const registeredMany = orders.eventTime.registerMany(many)
+    timer.key = 'changed'
+    timer.payload.n = 99
+    many[0]!.timestamp = 99
+    many.push({ key: 'more', timestamp: 1, payload: { n: 3 } })
+    await Promise.all([registered, registeredMany])
+    assert.equal(await orders.advanceWatermark(5), { fired: 2 })
+    assert.equal(handler.fired, [
+      { key: 'a', namespace: '', timestamp: 1, payload: { n: 1 } },
+      { key: 'b', namespace: '', timestamp: 1, payload: { n: 2 } },
+    ])
+    assert.is(orders.eventTime.count, 0)
+  })
+})
+
+test.run()
