@@ -76,13 +76,29 @@ function isLockHeldByThisProcess(realPath: string): boolean {
   } catch {
     return false // No LOCK yet, or a system without /dev/fd, where the thread's own list has to do.
   }
-  return descriptors.some((descriptor) => {
+  const isOpen = descriptors.some((descriptor) => {
     try {
       const { dev, ino } = fs.fstatSync(Number(descriptor))
       return dev === lock.dev && ino === lock.ino
     } catch {
       return false // Closed in the meantime: the descriptor of readdir itself, for one.
     }
+  })
+  return isOpen && isLockOwner(lock.ino)
+}
+
+/** A child process inherits LevelDB's descriptors, but not the lock; Linux tells whose it is. */
+function isLockOwner(inode: number): boolean {
+  let locks: string
+  try {
+    locks = fs.readFileSync('/proc/locks', 'utf8')
+  } catch {
+    return true // Elsewhere the descriptor has to do.
+  }
+  // 1: POSIX  ADVISORY  WRITE 4711 08:01:131072 0 EOF
+  return locks.split('\n').some((line) => {
+    const fields = line.split(/\s+/)
+    return fields.includes(String(process.pid)) && fields.some((field) => field.endsWith(`:${inode}`))
   })
 }
 

@@ -2,14 +2,15 @@
  * Snapshots: a cut of all timers at one version, which reads the same however long it is held and whatever happens.
  */
 import type { Engine } from '../engine/engine.ts'
+import { END } from '../engine/keyspaces.ts'
 import { TidemarkError } from '../errors.ts'
 import { MAX_TIMESTAMP, MIN_TIMESTAMP } from '../limits.ts'
 import type { StoreState } from '../log/state.ts'
-import { parseIdentity, type TimeDomain } from '../timer/identity.ts'
+import { parseIdentity, queuePrefix, type TimeDomain } from '../timer/identity.ts'
 import { decodePart } from '../timer/schema.ts'
 import { parseTrusted, payloadText } from '../timer/stored.ts'
 import type { RunningSnapshot } from './running.ts'
-import { type VisibleChunk, walkVisible } from './walk.ts'
+import { type VisibleChunk, type WalkOptions, walkVisible } from './walk.ts'
 
 /** A timer as a snapshot holds it; key, namespace and payload in their schemas' encoded form, which is JSON. */
 export interface SnapshotTimer {
@@ -56,7 +57,7 @@ export class Snapshot {
     const key = filter.key === undefined ? undefined : JSON.stringify(filter.key)
     const namespace = filter.namespace === undefined ? undefined : JSON.stringify(filter.namespace)
     this.#check()
-    for await (const chunk of this.#chunks()) {
+    for await (const chunk of this.#chunks(this.#range(filter))) {
       for (let i = 0; i < chunk.identities.length; i++) {
         const timer = this.#decode(chunk.identities[i]!, chunk.values[i]!, chunk.checksums[i]!)
         if (filter.service !== undefined && timer.service !== filter.service) continue
@@ -70,9 +71,21 @@ export class Snapshot {
     }
   }
 
-  async *#chunks(): AsyncGenerator<VisibleChunk> {
+  /** Where a service's timers, and those of one domain, begin and end. */
+  #range({ service, domain }: SnapshotFilter): WalkOptions {
+    if (service === undefined) return {}
+    for (const [id, name] of this.#services) {
+      if (name !== service) continue
+      const [first, last] =
+        domain === undefined ? (['eventTime', 'processingTime'] as const) : [domain, domain]
+      return { from: queuePrefix(id, first), to: queuePrefix(id, last) + END }
+    }
+    return { from: END, to: END }
+  }
+
+  async *#chunks(range: WalkOptions): AsyncGenerator<VisibleChunk> {
     try {
-      yield* walkVisible(this.#engine, this.version)
+      yield* walkVisible(this.#engine, this.version, range)
     } catch (error) {
       // A store that closes under a reader fails its read: that is not what the reader should hear.
       this.#check()
