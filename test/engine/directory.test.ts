@@ -2,30 +2,44 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { openClassicEngine } from '../../src/engine/classic.ts'
-import { claimDirectory } from '../../src/engine/directory.ts'
+import { TimerStore } from '../../src/index.ts'
 import { temporaryDirectory } from '../support/tmp.ts'
 
-const SIZES = { cacheBytes: 1 << 20, writeBufferBytes: 1 << 20, maxFileBytes: 1 << 20 }
+const INDEX = fileURLToPath(new URL('../../src/index.ts', import.meta.url))
 
-test('a child that inherits the descriptors of a store does not hold it once the parent has closed it', async () => {
+/** Tries to open the store each time a line arrives, and says what came of it. */
+const OPENER = `
+  import { createInterface } from 'node:readline'
+  import { TimerStore } from ${JSON.stringify(INDEX)}
+  console.log('ready')
+  for await (const directory of createInterface({ input: process.stdin })) {
+    const store = await TimerStore.open(directory).catch((error) => console.log(error.code))
+    if (store) { console.log('opened'); await store.close() }
+  }
+`
+
+test('a child inherits the descriptors of an open store, not its lock: it opens when the parent has closed', async () => {
   const directory = temporaryDirectory('directory')
-  const claimed = await claimDirectory(directory)
-  const engine = await openClassicEngine(claimed.realPath, SIZES, false)
-  // The child stands for any that a service spawns: it keeps what it inherited for as long as it lives.
-  const child = spawn('sleep', ['60'], { stdio: 'ignore' })
-  await once(child, 'spawn')
+  const store = await TimerStore.open(directory)
+  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', OPENER], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  child.stdout.setEncoding('utf8')
+  const said = async () => String((await once(child.stdout, 'data'))[0]).trim()
   try {
-    await engine.close()
-    claimed.release()
-    const again = await claimDirectory(directory).catch((error) => error)
-    // LevelDB's files are there without a marker: it was never made a store, so that is what is told, not a lock.
-    assert.is(again.code, 'TIDEMARK_UNSUPPORTED_FORMAT')
+    assert.is(await said(), 'ready')
+    child.stdin.write(`${directory}\n`)
+    assert.is(await said(), 'TIDEMARK_LOCKED')
+    await store.close()
+    child.stdin.write(`${directory}\n`)
+    assert.is(await said(), 'opened')
   } finally {
-    child.kill('SIGKILL')
+    child.stdin.end()
     await once(child, 'exit')
+    await store.close()
   }
 })
 
