@@ -91,6 +91,9 @@ const payload: fc.Arbitrary<Payload> = fc.oneof(
   ),
 )
 
+/** Calls from outside. */
+export const actions = action(payload, fc.integer({ min: -5, max: 20 }))
+
 function items(withCheckpoints: boolean): fc.Arbitrary<Item> {
   const item = fc.oneof(
     {
@@ -99,7 +102,7 @@ function items(withCheckpoints: boolean): fc.Arbitrary<Item> {
         {
           kind: fc.constant('call' as const),
           service,
-          action: action(payload, fc.integer({ min: -5, max: 20 })),
+          action: actions,
           nth: fc.nat({ max: 9 }),
         },
         { requiredKeys: ['kind', 'service', 'action'], noNullPrototype: true },

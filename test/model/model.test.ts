@@ -19,16 +19,22 @@ if (existsSync('/dev/shm')) process.env.TIDEMARK_TEST_DIR = '/dev/shm'
 
 const runs = Number(process.env.MODEL_RUNS || 1000)
 
+// A failure that is slow to shrink is told as far as it has shrunk.
+const limits = { interruptAfterTimeLimit: 400_000, markInterruptAsFailure: true }
+
 async function play(played: readonly Command[]): Promise<void> {
   await withDirectory((directory) => inTime(new World(directory).run(played), 'a run'))
 }
 
 test('a store does what the oracle does, whatever happens to it', async () => {
-  await fc.assert(fc.asyncProperty(commands(false, 40), play), { numRuns: runs })
+  await fc.assert(fc.asyncProperty(commands(false, 40), play), { numRuns: runs, ...limits })
 })
 
 test('a store and the stores restored from its checkpoints do what the oracle does', async () => {
-  await fc.assert(fc.asyncProperty(commands(true, 60), play), { numRuns: Math.ceil(runs / 15) })
+  await fc.assert(fc.asyncProperty(commands(true, 60), play), {
+    numRuns: Math.ceil(runs / 15),
+    ...limits,
+  })
 })
 
 test.run()

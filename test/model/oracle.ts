@@ -30,6 +30,8 @@ export class Oracle {
   services: Cut = {}
   /** What fired, by service and domain. */
   readonly fired: Record<string, string[]> = {}
+  /** Called after each timer that fired. */
+  onFired: () => void = () => {}
   readonly #failures = new Map<string, number>()
   #orders = 0
 
@@ -122,6 +124,7 @@ export class Oracle {
         return undefined
       }
       fired++
+      this.onFired()
     }
     return fired
   }

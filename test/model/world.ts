@@ -15,7 +15,7 @@ import type { Action, Command, Domain, Item, Payload, Service } from './commands
 import { type Cut, linesOf, Oracle } from './oracle.ts'
 import { perform, type Queues, told } from './perform.ts'
 
-const definition = {
+export const definition = {
   payload: z
     .object({ id: z.int(), fails: z.int().optional(), does: z.array(z.any()).optional() })
     .optional() as z.ZodType<Payload | undefined>,

@@ -38,6 +38,10 @@ export class Child {
     return this.#process.pid!
   }
 
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
   get output(): string {
     return this.#output
   }
