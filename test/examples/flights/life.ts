@@ -6,6 +6,9 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { CheckpointTaken, FromChild, JobOptions, LateDeparture, Memory, Progress } from './messages.ts'
 
+/** The child's memory does not grow with the stream, and is held to it: with a leak it would not get to the end. */
+export const HEAP_MAX_MIB = 192
+
 export interface LifeListener {
   late(departures: LateDeparture[]): void
   progress(): void
@@ -24,7 +27,9 @@ export class Life {
   #failure: string | undefined
 
   constructor(options: JobOptions, listener: LifeListener) {
-    this.#child = fork(fileURLToPath(new URL('./child.ts', import.meta.url)))
+    this.#child = fork(fileURLToPath(new URL('./child.ts', import.meta.url)), {
+      execArgv: [...process.execArgv, `--max-old-space-size=${HEAP_MAX_MIB}`],
+    })
     this.#child.on('message', (message) => this.#hear(message as FromChild, listener))
     this.ended = this.#end()
     this.ended.catch(() => {}) // whoever awaits it hears of it, sooner or later

@@ -5,6 +5,7 @@
 import { type Answer, missingFrom } from './answer.ts'
 import { formatBytes, formatCount, formatDuration, formatShare, renderHistogram } from './format.ts'
 import type { LateDepartures } from './late.ts'
+import { HEAP_MAX_MIB } from './life.ts'
 import { type CheckpointTaken, type Cut, type Memory, type Progress, sum } from './messages.ts'
 
 export interface Outcome {
@@ -50,7 +51,10 @@ export function renderReport(outcome: Outcome): string[] {
       'restore',
       `${formatDuration(restoreMs)}; ${formatCount(late.repeats)} late departures were reported a second time, and counted once`,
     ),
-    line('memory', `peak ${formatBytes(memory.rssPeakBytes)} resident${anonymous}`),
+    line(
+      'memory',
+      `peak ${formatBytes(memory.rssPeakBytes)} resident${anonymous} (heap limit ${HEAP_MAX_MIB} MiB)`,
+    ),
   ]
 }
 
