@@ -72,6 +72,8 @@ export const MIN_CHECKPOINT_BLOCK_BYTES = 32 * 1024
 export const MAX_CHECKPOINT_FRAME_BYTES = 1024 * 1024
 /** Bytes of frames below which they are stored as they are: compressing costs more than it brings. */
 export const MIN_CHECKPOINT_DEFLATE_BYTES = 1024
+/** Bytes of an identity, in UTF-8: key and namespace, each character escaped, and the rest. */
+export const MAX_IDENTITY_BYTES = 2 * (MAX_KEY_BYTES + MAX_NAMESPACE_BYTES) + 32
 /** Blocks that are compressed at once, on threads that the store's own writes need too. */
 export const MAX_CHECKPOINT_DEFLATES = 2
 /** Bytes that a checkpoint's file is written and read in. */
@@ -81,7 +83,7 @@ export const CHECKPOINT_SECTION_TIMERS = 64 * 1024
 /** Timers whose due entries a restore sorts at once, in memory. */
 export const RESTORE_RUN_TIMERS = 1_000_000
 /** Entries, and characters of them, that a restore writes at once. */
-export const RESTORE_BATCH_ENTRIES = 1000
+export const RESTORE_BATCH_ENTRIES = 4000
 export const RESTORE_BATCH_CHARACTERS = 1024 * 1024
 /** Shortest time between two reports of progress. */
 export const PROGRESS_INTERVAL_MS = 100

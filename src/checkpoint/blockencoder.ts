@@ -10,13 +10,13 @@ import { TidemarkError } from '../errors.ts'
 import { CHECKPOINT_BLOCK_BYTES, MAX_CHECKPOINT_FRAME_BYTES } from '../limits.ts'
 import { CHECKSUM_CHARACTERS } from '../timer/checksum.ts'
 import { TIMESTAMP_CHARACTERS } from '../timer/text.ts'
+import { BLOCK_HEAD_BYTES } from './format.ts'
 
-/** Lengths of the columns, at the start of a block. */
-export const BLOCK_COLUMNS = 4
-export const BLOCK_HEAD_BYTES = BLOCK_COLUMNS * 4
 /** What one character takes in UTF-8 at most. */
 const MAX_CHARACTER_BYTES = 3
-/** Longest identity and body together that a column has room for beyond a full block. */
+/** What three lengths take at most. */
+const MAX_LENGTHS_BYTES = 3 * 3
+/** Longest identity and value together: with a full block before it, it still fits into a frame. */
 const MAX_ENTRY_CHARACTERS = Math.floor(
   (MAX_CHECKPOINT_FRAME_BYTES - 2 * CHECKPOINT_BLOCK_BYTES) / MAX_CHARACTER_BYTES,
 )
@@ -32,10 +32,25 @@ class Column {
     this.bytes.copy(larger, 0, 0, this.length)
     this.bytes = larger
   }
+
+  append(bytes: Uint8Array): void {
+    this.bytes.set(bytes, this.length)
+    this.length += bytes.length
+  }
+
+  /** A whole number, seven bits a byte, the lowest first; the last byte is below 128. */
+  appendLength(length: number): void {
+    let rest = length
+    while (rest > 127) {
+      this.bytes[this.length++] = (rest & 127) | 128
+      rest >>>= 7
+    }
+    this.bytes[this.length++] = rest
+  }
 }
 
 export class BlockEncoder {
-  readonly #heads = new Column()
+  readonly #lengths = new Column()
   readonly #rests = new Column()
   readonly #timestamps = new Column()
   readonly #bodies = new Column()
@@ -46,7 +61,7 @@ export class BlockEncoder {
   get size(): number {
     return (
       BLOCK_HEAD_BYTES +
-      this.#heads.length +
+      this.#lengths.length +
       this.#rests.length +
       this.#timestamps.length +
       this.#bodies.length
@@ -60,20 +75,24 @@ export class BlockEncoder {
 
   /** Adds a timer whose identity comes after the last one's. */
   add(identity: string, value: string): void {
-    const restEnd = identity.length - TIMESTAMP_CHARACTERS
-    const bodyEnd = value.length - CHECKSUM_CHARACTERS
-    const shared = this.#sharedWith(identity, restEnd)
-    this.#reserve(identity.length, bodyEnd)
-    if (!this.#addAscii(identity, value, shared, restEnd, bodyEnd)) {
-      this.#addText(identity, value.slice(0, bodyEnd), shared, restEnd)
+    if (identity.length + value.length > MAX_ENTRY_CHARACTERS) {
+      throw new TidemarkError(
+        'TIDEMARK_CORRUPT',
+        `a timer of ${identity.length + value.length} characters is too long`,
+      )
     }
+    this.#lengths.reserve(MAX_LENGTHS_BYTES)
+    this.#rests.reserve(identity.length * MAX_CHARACTER_BYTES)
+    this.#timestamps.reserve(TIMESTAMP_CHARACTERS)
+    this.#bodies.reserve(value.length * MAX_CHARACTER_BYTES)
+    if (!this.#addAscii(identity, value)) this.#addText(identity, value)
     this.#previous = identity
     this.count++
   }
 
   /** Ends the block: returns its bytes, and begins the next. */
   finish(): Buffer {
-    const columns = [this.#heads, this.#rests, this.#timestamps, this.#bodies]
+    const columns = [this.#lengths, this.#rests, this.#timestamps, this.#bodies]
     const block = Buffer.allocUnsafeSlow(this.size)
     let at = BLOCK_HEAD_BYTES
     columns.forEach((column, i) => {
@@ -87,35 +106,16 @@ export class BlockEncoder {
     return block
   }
 
-  /** Characters that begin both this identity and the one before, timestamps apart. */
-  #sharedWith(identity: string, restEnd: number): number {
-    const previous = this.#previous
-    const most = Math.min(restEnd, previous.length - TIMESTAMP_CHARACTERS)
-    let shared = 0
-    while (shared < most && identity.charCodeAt(shared) === previous.charCodeAt(shared)) shared++
-    return shared
-  }
-
-  #reserve(identityLength: number, bodyLength: number): void {
-    if (identityLength + bodyLength > MAX_ENTRY_CHARACTERS) {
-      throw new TidemarkError(
-        'TIDEMARK_CORRUPT',
-        `a timer of ${identityLength + bodyLength} characters is too long`,
-      )
-    }
-    this.#heads.reserve(2 * MAX_CHARACTER_BYTES)
-    this.#rests.reserve(identityLength * MAX_CHARACTER_BYTES)
-    this.#timestamps.reserve(TIMESTAMP_CHARACTERS)
-    this.#bodies.reserve(bodyLength * MAX_CHARACTER_BYTES + 1)
-  }
-
   /** Writes an entry that is all ASCII; otherwise says false, and then nothing counts as written. */
-  #addAscii(identity: string, value: string, shared: number, restEnd: number, bodyEnd: number): boolean {
-    const heads = this.#heads.bytes
-    const headsAt = this.#heads.length
-    heads[headsAt] = shared
-    heads[headsAt + 1] = restEnd - shared
-    let bits = shared | (restEnd - shared)
+  #addAscii(identity: string, value: string): boolean {
+    const restEnd = identity.length - TIMESTAMP_CHARACTERS
+    const bodyEnd = value.length - CHECKSUM_CHARACTERS
+    const previous = this.#previous
+    const sharedMost = Math.min(restEnd, previous.length - TIMESTAMP_CHARACTERS)
+    let shared = 0
+    while (shared < sharedMost && identity.charCodeAt(shared) === previous.charCodeAt(shared)) shared++
+    let bits = 0
+    for (let i = 0; i < shared; i++) bits |= identity.charCodeAt(i)
     const rests = this.#rests.bytes
     let restsAt = this.#rests.length
     for (let i = shared; i < restEnd; i++) {
@@ -123,39 +123,39 @@ export class BlockEncoder {
       bits |= unit
       rests[restsAt++] = unit
     }
-    const timestamps = this.#timestamps.bytes
-    let timestampsAt = this.#timestamps.length
-    for (let i = restEnd; i < identity.length; i++) timestamps[timestampsAt++] = identity.charCodeAt(i)
     const bodies = this.#bodies.bytes
     let bodiesAt = this.#bodies.length
     for (let i = 0; i < bodyEnd; i++) {
       const unit = value.charCodeAt(i)
-      // A NUL, which would end the body, makes this negative.
-      bits |= unit | (unit - 1)
+      bits |= unit
       bodies[bodiesAt++] = unit
     }
-    bodies[bodiesAt++] = 0
-    if (bits < 0 || bits > 127) return false
-    this.#heads.length = headsAt + 2
+    if (bits > 127) return false
+    const timestamps = this.#timestamps.bytes
+    let timestampsAt = this.#timestamps.length
+    for (let i = restEnd; i < identity.length; i++) timestamps[timestampsAt++] = identity.charCodeAt(i)
     this.#rests.length = restsAt
-    this.#timestamps.length = timestampsAt
     this.#bodies.length = bodiesAt
+    this.#timestamps.length = timestampsAt
+    this.#appendLengths(shared, restEnd - shared, bodyEnd)
     return true
   }
 
-  #addText(identity: string, body: string, shared: number, restEnd: number): void {
-    if (body.includes('\0')) {
-      throw new TidemarkError('TIDEMARK_CORRUPT', `the value of ${JSON.stringify(identity)} holds a NUL`)
-    }
-    // Not between the halves of an astral character: alone, neither has an encoding.
-    const start = shared > 0 && (identity.charCodeAt(shared - 1) & 0xfc00) === 0xd800 ? shared - 1 : shared
-    write(this.#heads, String.fromCharCode(start, restEnd - start))
-    write(this.#rests, identity.slice(start, restEnd))
-    write(this.#timestamps, identity.slice(restEnd))
-    write(this.#bodies, `${body}\0`)
+  #addText(identity: string, value: string): void {
+    const previous = Buffer.from(this.#previous.slice(0, -TIMESTAMP_CHARACTERS))
+    const untimed = Buffer.from(identity.slice(0, -TIMESTAMP_CHARACTERS))
+    const body = Buffer.from(value.slice(0, -CHECKSUM_CHARACTERS))
+    let shared = 0
+    while (shared < untimed.length && untimed[shared] === previous[shared]) shared++
+    this.#rests.append(untimed.subarray(shared))
+    this.#timestamps.append(Buffer.from(identity.slice(-TIMESTAMP_CHARACTERS)))
+    this.#bodies.append(body)
+    this.#appendLengths(shared, untimed.length - shared, body.length)
   }
-}
 
-function write(column: Column, text: string): void {
-  column.length += column.bytes.write(text, column.length, 'utf8')
+  #appendLengths(shared: number, rest: number, body: number): void {
+    this.#lengths.appendLength(shared)
+    this.#lengths.appendLength(rest)
+    this.#lengths.appendLength(body)
+  }
 }

@@ -24,6 +24,10 @@ export const FOOTER_SHA256_OFFSET = 48
 const FOOTER_CRC_OFFSET = FOOTER_SHA256_OFFSET + SHA256_BYTES
 export const FOOTER_BYTES = FOOTER_CRC_OFFSET + 4 + END_MAGIC.length
 
+/** Lengths of a block's columns, four bytes each, at its start. */
+export const BLOCK_COLUMNS = 4
+export const BLOCK_HEAD_BYTES = BLOCK_COLUMNS * 4
+
 export const FRAME_TYPES = { header: 1, service: 2, block: 3, index: 4 } as const
 export type FrameType = keyof typeof FRAME_TYPES
 export const FRAME_CODINGS = { plain: 0, deflate: 1 } as const

@@ -8,9 +8,8 @@
 import type { Engine, EngineBatch } from '../engine/engine.ts'
 import { RESTORE_BATCH_CHARACTERS, RESTORE_BATCH_ENTRIES, RESTORE_RUN_TIMERS } from '../limits.ts'
 import { IDENTITY_QUEUE_END } from '../timer/identity.ts'
-import { dueKey, dueValue, orderTextIn } from '../timer/stored.ts'
-import { decodeTimestamp, TIMESTAMP_CHARACTERS } from '../timer/text.ts'
 import type { DecodedBlock } from './blockdecoder.ts'
+import { DueRun } from './duerun.ts'
 
 /** Writes entries in batches; while one is written the next is filled. */
 class BatchWriter {
@@ -40,30 +39,24 @@ class BatchWriter {
     await this.#writing
     if (batch === undefined) return
     this.#writing = this.#engine.write(batch, false)
-    // Whoever sends next, or drains, hears of a failure.
+    // Whoever sends next, or flushes, hears of a failure.
     this.#writing.catch(() => {})
   }
 
-  async drain(): Promise<void> {
+  /** Has everything so far made into tables. */
+  async flush(): Promise<void> {
     await this.send()
     await this.#writing
+    await this.#engine.flush()
   }
 }
 
-/** Timers whose due entries are still to be written: those of one queue, in the order in which they came. */
-interface QueueRun {
-  queue: string
-  identities: string[]
-  orders: string[]
-  timestamps: number[]
-}
-
-/** More than a run and a block: what an index is below. */
-const INDEX_RANGE = 2 ** 21
+/** Few enough for the processor's cache. */
+const TOUCHED_AT_ONCE = 128
 
 export class TimerLoader {
   readonly #writer: BatchWriter
-  #runs: QueueRun[] = []
+  #runs: DueRun[] = []
   #waiting = 0
 
   constructor(engine: Engine) {
@@ -75,75 +68,40 @@ export class TimerLoader {
     if (count === 0) return
     const run = this.#runOf(identities[0]!.slice(0, IDENTITY_QUEUE_END))
     for (let i = 0; i < count; i++) {
-      const identity = identities[i]!
-      const value = values[i]!
-      if (this.#writer.put(identity, value)) await this.#writer.send()
-      run.identities.push(identity)
-      run.orders.push(orderTextIn(value))
-      run.timestamps.push(decodeTimestamp(identity, identity.length - TIMESTAMP_CHARACTERS))
+      if (this.#writer.put(identities[i]!, values[i]!)) await this.#writer.send()
     }
+    run.add(identities, values)
     this.#waiting += count
     if (this.#waiting >= RESTORE_RUN_TIMERS) await this.#writeDue()
   }
 
   async end(): Promise<void> {
     await this.#writeDue()
-    await this.#writer.drain()
   }
 
-  #runOf(queue: string): QueueRun {
+  #runOf(queue: string): DueRun {
     const last = this.#runs.at(-1)
     if (last?.queue === queue) return last
-    const run: QueueRun = { queue, identities: [], orders: [], timestamps: [] }
+    const run = new DueRun(queue)
     this.#runs.push(run)
     return run
   }
 
   async #writeDue(): Promise<void> {
+    // A table that began with the last timers and ended with the first due entries would overlap all tables between.
+    await this.#writer.flush()
     for (const run of this.#runs) {
-      for (const index of inDueOrder(run)) {
-        const identity = run.identities[index]!
-        const key = dueKey(identity, run.orders[index]!)
-        if (this.#writer.put(key, dueValue(key, identity))) await this.#writer.send()
+      const sorted = run.sorted()
+      for (let start = 0; start < sorted.length; start += TOUCHED_AT_ONCE) {
+        const indexes = sorted.subarray(start, start + TOUCHED_AT_ONCE)
+        run.touch(indexes)
+        for (const index of indexes) {
+          if (this.#writer.put(run.key(index), run.value(index))) await this.#writer.send()
+        }
       }
     }
     this.#runs = []
     this.#waiting = 0
+    await this.#writer.flush()
   }
-}
-
-/**
- * The indexes of a run in the order of its `due` entries. Timestamp and index make one number, so that numbers are
- * sorted without a call for each comparison; what shares a timestamp is put in order afterwards.
- */
-export function inDueOrder({ timestamps, orders }: Pick<QueueRun, 'timestamps' | 'orders'>): Float64Array {
-  const count = timestamps.length
-  let earliest = Number.POSITIVE_INFINITY
-  let latest = Number.NEGATIVE_INFINITY
-  for (const timestamp of timestamps) {
-    if (timestamp < earliest) earliest = timestamp
-    if (timestamp > latest) latest = timestamp
-  }
-  // Timestamps far apart do not fit: then neighbours share a number, and are told apart afterwards.
-  const unitMs = Math.ceil(((latest - earliest + 1) * INDEX_RANGE) / Number.MAX_SAFE_INTEGER)
-  const sorted = new Float64Array(count)
-  for (let i = 0; i < count; i++) {
-    sorted[i] = Math.floor((timestamps[i]! - earliest) / unitMs) * INDEX_RANGE + i
-  }
-  sorted.sort()
-  const byDue = (a: number, b: number) =>
-    timestamps[a]! - timestamps[b]! || (orders[a]! < orders[b]! ? -1 : orders[a] === orders[b] ? a - b : 1)
-  let start = 0
-  let unit = -1
-  for (let i = 0; i <= count; i++) {
-    const number = i < count ? sorted[i]! : Number.POSITIVE_INFINITY
-    const next = Math.floor(number / INDEX_RANGE)
-    if (next !== unit) {
-      if (i - start > 1) sorted.subarray(start, i).sort(byDue)
-      start = i
-      unit = next
-    }
-    if (i < count) sorted[i] = number % INDEX_RANGE
-  }
-  return sorted
 }

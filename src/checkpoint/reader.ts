@@ -13,20 +13,9 @@ import type { TimeDomain } from '../timer/identity.ts'
 import { type DecodedBlock, decodeBlock } from './blockdecoder.ts'
 import { type BlockRecord, type PlacedBlock, parseBlockRecords } from './blockindex.ts'
 import { FileSource, frameContent } from './filesource.ts'
-import {
-  check,
-  corruptCheckpoint,
-  FOOTER_BYTES,
-  type Footer,
-  FormatProblem,
-  FRAME_HEAD_BYTES,
-  PREAMBLE_BYTES,
-} from './format.ts'
+import { check, FOOTER_BYTES, type Footer, FRAME_HEAD_BYTES, PREAMBLE_BYTES } from './format.ts'
 import { type CheckpointHeader, parseHead, parseService } from './header.ts'
 import { type OpenFile, openCheckpointFile, verifyBytes } from './openfile.ts'
-
-/** Blocks that are inflated while the one before is used. */
-const BLOCKS_AHEAD = 2
 
 export class CheckpointReader {
   readonly path: string
@@ -51,8 +40,7 @@ export class CheckpointReader {
     const opened = await openCheckpointFile(path)
     try {
       const header = await readHeader(opened)
-      const index = await readIndex(opened)
-      named(path, 'its index', () => checkIndex(header, index, opened.footer))
+      const index = await readIndex(opened, header)
       return new CheckpointReader(opened, header, index)
     } catch (error) {
       await opened.file.close()
@@ -69,25 +57,19 @@ export class CheckpointReader {
   async *blocks(
     keyGroups: KeyGroupRange = { start: 0, end: this.header.maxParallelism - 1 },
   ): AsyncGenerator<DecodedBlock> {
-    const ahead: { block: PlacedBlock; content: Promise<Buffer> }[] = []
     for (const run of this.#runs(keyGroups)) {
       const last = run.at(-1)!
       const source = new FileSource(this.path, this.#opened.file, run[0]!.offset, last.offset + last.length)
       for (const block of run) {
         const frame = await source.takeFrame('block')
-        named(this.path, placeOf(block), () => {
+        yield await source.naming(`block at byte ${block.offset}`, () => {
           const { crc, entries } = frame.head
           const isTheOne = frame.bytes.length === block.length && crc === block.crc && entries === block.count
           check(isTheOne, 'it is not the block that the index tells of')
+          return decodeBlock(block, frameContent(frame), this.header.version, keyGroups)
         })
-        const content = frameContent(frame)
-        // It is awaited in its turn; until then its failure is nobody's.
-        content.catch(() => {})
-        ahead.push({ block, content })
-        if (ahead.length > BLOCKS_AHEAD) yield await this.#decode(ahead.shift()!, keyGroups)
       }
     }
-    for (const waiting of ahead) yield await this.#decode(waiting, keyGroups)
   }
 
   close(): Promise<void> {
@@ -106,29 +88,6 @@ export class CheckpointReader {
       }
     }
     if (run.length > 0) yield run
-  }
-
-  async #decode(
-    { block, content }: { block: PlacedBlock; content: Promise<Buffer> },
-    keyGroups: KeyGroupRange,
-  ): Promise<DecodedBlock> {
-    const bytes = await content.catch((cause) => {
-      throw corruptCheckpoint(this.path, placeOf(block), 'it cannot be inflated', cause)
-    })
-    return named(this.path, placeOf(block), () => decodeBlock(block, bytes, this.header.version, keyGroups))
-  }
-}
-
-function placeOf(block: PlacedBlock): string {
-  return `block at byte ${block.offset}`
-}
-
-function named<T>(path: string, place: string, parse: () => T): T {
-  try {
-    return parse()
-  } catch (error) {
-    if (error instanceof FormatProblem) throw corruptCheckpoint(path, place, error.message)
-    throw error
   }
 }
 
@@ -155,7 +114,8 @@ async function readHeader({ path, file, preamble, footer }: OpenFile): Promise<C
   })
 }
 
-async function readIndex({ path, file, footer }: OpenFile): Promise<PlacedBlock[]> {
+async function readIndex(opened: OpenFile, header: CheckpointHeader): Promise<PlacedBlock[]> {
+  const { path, file, footer } = opened
   const source = new FileSource(path, file, footer.indexOffset, footer.fileLength - FOOTER_BYTES)
   const placed: PlacedBlock[] = []
   let offset = footer.blocksOffset
@@ -164,13 +124,14 @@ async function readIndex({ path, file, footer }: OpenFile): Promise<PlacedBlock[
     for (let i = 0; i < footer.indexFrames; i++) {
       const frame = await source.takeFrame('index')
       crc = crc32(frame.bytes, crc)
-      const text = (await frameContent(frame)).toString('latin1')
+      const text = frameContent(frame).toString('latin1')
       for (const record of parseBlockRecords(text, frame.head.entries)) {
         placed.push({ ...record, offset })
         offset += record.length
       }
     }
     check(source.atEnd && crc === footer.indexCrc, 'it is not the index that the footer tells of')
+    checkIndex(header, placed, footer)
   })
   return placed
 }

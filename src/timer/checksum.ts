@@ -28,15 +28,50 @@ export function checksumOf(key: string, body: string, end = body.length): number
     a = Math.imul(a ^ unit, 0x9e3779b1)
     b = Math.imul(((b << 5) | (b >>> 27)) ^ unit, 0x5f356495)
   }
-  a = Math.imul(a ^ (a >>> 16), 0x85ebca6b) ^ Math.imul(b ^ (b >>> 13), 0xc2b2ae35)
-  b = Math.imul(b ^ (b >>> 16), 0x85ebca6b) ^ Math.imul(a ^ (a >>> 13), 0xc2b2ae35)
-  return (a >>> 8) * 0x1000000 + (b >>> 8)
+  return mixed(a, b)
+}
+
+function mixed(a: number, b: number): number {
+  const first = Math.imul(a ^ (a >>> 16), 0x85ebca6b) ^ Math.imul(b ^ (b >>> 13), 0xc2b2ae35)
+  const second = Math.imul(b ^ (b >>> 16), 0x85ebca6b) ^ Math.imul(first ^ (first >>> 13), 0xc2b2ae35)
+  return (first >>> 8) * 0x1000000 + (second >>> 8)
+}
+
+/** The checksum of a key and a body that are ASCII, both given as parts of bytes. */
+export function checksumOfBytes(
+  key: Uint8Array,
+  keyStart: number,
+  keyEnd: number,
+  body: Uint8Array,
+  bodyStart: number,
+  bodyEnd: number,
+): number {
+  let a = 0x9e3779b9 | 0
+  let b = 0x41c6ce57 ^ (keyEnd - keyStart)
+  for (let i = keyStart; i < keyEnd; i++) {
+    const unit = key[i]!
+    a = Math.imul(a ^ unit, 0x9e3779b1)
+    b = Math.imul(((b << 5) | (b >>> 27)) ^ unit, 0x5f356495)
+  }
+  for (let i = bodyStart; i < bodyEnd; i++) {
+    const unit = body[i]!
+    a = Math.imul(a ^ unit, 0x9e3779b1)
+    b = Math.imul(((b << 5) | (b >>> 27)) ^ unit, 0x5f356495)
+  }
+  return mixed(a, b)
 }
 
 export function encodeChecksum(checksum: number): string {
   const high = Math.floor(checksum / 0x1000000)
   const low = checksum - high * 0x1000000
   return pairs[high >>> 12]! + pairs[high & 4095]! + pairs[low >>> 12]! + pairs[low & 4095]!
+}
+
+/** Writes a checksum's characters; returns where they end. */
+export function writeChecksum(bytes: Uint8Array, at: number, checksum: number): number {
+  const text = encodeChecksum(checksum)
+  for (let i = 0; i < CHECKSUM_CHARACTERS; i++) bytes[at + i] = text.charCodeAt(i)
+  return at + CHECKSUM_CHARACTERS
 }
 
 /** The checksum at the end of a value, or NaN where there is none. */

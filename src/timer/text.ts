@@ -101,11 +101,13 @@ export function decodeCount(text: string, at: number): number {
   return decodeDigits(text, at + 1, digits)
 }
 
-/** Compares two texts as LevelDB does, by their UTF-8 bytes: unlike `<`, also where astral characters are in play. */
-export function compareStored(a: string, b: string): number {
-  if (a === b) return 0
+/**
+ * Compares two texts as LevelDB does, by their UTF-8 bytes: unlike `<`, also where astral characters are in play.
+ * Their first `equal` characters are known to be the same.
+ */
+export function compareStored(a: string, b: string, equal = 0): number {
   const length = Math.min(a.length, b.length)
-  for (let i = 0; i < length; i++) {
+  for (let i = equal; i < length; i++) {
     let x = a.charCodeAt(i)
     let y = b.charCodeAt(i)
     if (x === y) continue
