@@ -10,6 +10,8 @@ export interface Payload {
   fails?: number
   /** What its handler does. */
   does?: Action[]
+  /** What its handler calls on its service, not on its context: see perform.ts. */
+  outside?: Action[]
 }
 
 export interface Action {
@@ -37,14 +39,20 @@ export type Command =
   | { kind: 'advance'; service: Service; by: number }
   | { kind: 'advanceToTheEnd'; service: Service }
   | { kind: 'clock'; by: number }
+  | { kind: 'clockToTheEnd' }
+  /** Registers timers of far ahead while an advance, or a move of the clock, is under way. */
+  | { kind: 'during'; service: Service; domain: Domain; by: number; count: number }
+  /** Registers more timers than a page of due timers holds. */
+  | { kind: 'bulk'; service: Service; domain: Domain; count: number; spread: number }
   | { kind: 'read'; which: number; service?: Service }
   | { kind: 'release'; which: number; twice: boolean }
   | { kind: 'list'; service: Service; domain: Domain; key?: string; from: number; to: number; limit: number }
   | { kind: 'start' }
   | { kind: 'verify' }
   | { kind: 'compact' }
-  | { kind: 'reopen'; startSide: boolean }
-  | { kind: 'crash'; startSide: boolean }
+  /** `hurry`: what comes next does not wait until the services have looked for what is due. */
+  | { kind: 'reopen'; startSide: boolean; hurry: boolean }
+  | { kind: 'crash'; startSide: boolean; hurry: boolean }
   | { kind: 'restore'; which: number; goOn: boolean; parts: number }
 
 const domain = fc.constantFrom<Domain>('eventTime', 'processingTime')
@@ -65,6 +73,16 @@ const call = fc.constantFrom<Action['call']>(
 )
 const which = fc.nat({ max: 9 })
 
+/** 'has' stands for a change of the timer that fires. */
+const outsideCall = fc.constantFrom<Action['call']>(
+  'has',
+  'register',
+  'delete',
+  'delete',
+  'deleteAll',
+  'deleteKey',
+)
+
 function action(payload: fc.Arbitrary<Payload>, at: fc.Arbitrary<number>): fc.Arbitrary<Action> {
   return fc.record(
     { call, domain, key, namespace, at, payload },
@@ -79,17 +97,31 @@ const again = fc.record(
   { id, does: fc.array(action(plain, nearby), { maxLength: 2 }) },
   { noNullPrototype: true },
 )
-const payload: fc.Arbitrary<Payload> = fc.oneof(
-  plain,
-  fc.record(
-    {
-      id,
-      fails: fc.nat({ max: 2 }),
-      does: fc.array(action(fc.oneof({ weight: 3, arbitrary: plain }, again), nearby), { maxLength: 4 }),
-    },
-    { requiredKeys: ['id'], noNullPrototype: true },
-  ),
+const outside = fc.array(
+  action(plain, nearby).chain((made) => outsideCall.map((chosen) => ({ ...made, call: chosen }))),
+  { minLength: 1, maxLength: 3 },
 )
+const payload: fc.Arbitrary<Payload> = fc
+  .oneof(
+    plain,
+    fc.record(
+      {
+        id,
+        fails: fc.nat({ max: 2 }),
+        does: fc.array(action(fc.oneof({ weight: 3, arbitrary: plain }, again), nearby), { maxLength: 4 }),
+        outside: fc.oneof(
+          { weight: 3, arbitrary: fc.constant(undefined) },
+          { weight: 1, arbitrary: outside },
+        ),
+      },
+      { requiredKeys: ['id'], noNullPrototype: true },
+    ),
+  )
+  .map(withoutUndefined)
+
+function withoutUndefined({ outside, ...payload }: Payload): Payload {
+  return outside === undefined ? payload : { ...payload, outside }
+}
 
 /** Calls from outside. */
 export const actions = action(payload, fc.integer({ min: -5, max: 20 }))
@@ -177,16 +209,43 @@ export function commands(withCheckpoints: boolean, maxLength: number): fc.Arbitr
         { requiredKeys: ['kind', 'service', 'domain', 'from', 'to', 'limit'], ...options },
       ),
     },
+    { weight: 1, arbitrary: fc.constant({ kind: 'clockToTheEnd' } as const) },
+    {
+      weight: 4,
+      arbitrary: fc.record(
+        { kind: fc.constant('during' as const), service, domain, by, count: fc.integer({ min: 1, max: 6 }) },
+        options,
+      ),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record(
+        {
+          kind: fc.constant('bulk' as const),
+          service,
+          domain,
+          count: fc.integer({ min: 1, max: 300 }),
+          spread: fc.integer({ min: 1, max: 40 }),
+        },
+        options,
+      ),
+    },
     { weight: 1, arbitrary: fc.constant({ kind: 'start' } as const) },
     { weight: 1, arbitrary: fc.constant({ kind: 'verify' } as const) },
     { weight: 1, arbitrary: fc.constant({ kind: 'compact' } as const) },
     {
       weight: 2,
-      arbitrary: fc.record({ kind: fc.constant('reopen' as const), startSide: fc.boolean() }, options),
+      arbitrary: fc.record(
+        { kind: fc.constant('reopen' as const), startSide: fc.boolean(), hurry: fc.boolean() },
+        options,
+      ),
     },
     {
       weight: 2,
-      arbitrary: fc.record({ kind: fc.constant('crash' as const), startSide: fc.boolean() }, options),
+      arbitrary: fc.record(
+        { kind: fc.constant('crash' as const), startSide: fc.boolean(), hurry: fc.boolean() },
+        options,
+      ),
     },
     ...(withCheckpoints
       ? [

@@ -6,7 +6,7 @@ import { TimerStore } from '../../src/index.ts'
 import { ManualClock } from '../../src/testing.ts'
 import type { Domain, Payload } from './commands.ts'
 import { planOf } from './kill-plan.ts'
-import { perform, type Queues } from './perform.ts'
+import { perform, performOutside, type Queues } from './perform.ts'
 import { definition } from './world.ts'
 
 const [location, planSeed, path] = process.argv.slice(2) as [string, string, string]
@@ -21,6 +21,9 @@ const main = await store.service('main', {
   onEventTime: async (timer, context) => {
     const name = JSON.stringify([timer.key, timer.namespace, timer.timestamp])
     const payload = timer.payload as Payload | undefined
+    for (const action of payload?.outside ?? []) {
+      await performOutside(queuesOf(main as never), 'eventTime', timer, action)
+    }
     for (const action of payload?.does ?? []) {
       await perform(queuesOf(context as never), 'eventTime' satisfies Domain, timer.timestamp, action)
     }

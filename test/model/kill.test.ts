@@ -40,7 +40,7 @@ function possible(planSeed: number, { begun, acknowledged }: Ledger): string[] {
   const note = () => {
     if (step >= acknowledged) states.push(linesOf(oracle.cut()).join('\n'))
   }
-  oracle.onFired = note
+  oracle.onStep = note
   oracle.start('main', true)
   for (const { actions, advanceBy } of planOf(planSeed)) {
     for (const action of actions) {

@@ -1,7 +1,7 @@
 // What a store should hold and fire, said as simply as it can be: maps, a counter, and a sort.
 
 import type { Action, Domain, Payload } from './commands.ts'
-import { perform, told } from './perform.ts'
+import { perform, performOutside, told } from './perform.ts'
 
 export interface Timer {
   key: string
@@ -30,19 +30,14 @@ export class Oracle {
   services: Cut = {}
   /** What fired, by service and domain. */
   readonly fired: Record<string, string[]> = {}
-  /** Called after each timer that fired. */
-  onFired: () => void = () => {}
+  /** Called after each step of a drain. */
+  onStep: () => void = () => {}
   readonly #failures = new Map<string, number>()
   #orders = 0
 
   start(name: string, started: boolean): void {
-    this.services[name] ??= {
-      started,
-      watermark: -(2 ** 53 - 1),
-      eventTime: new Map(),
-      processingTime: new Map(),
-    }
-    this.services[name].started = started
+    const fresh = { watermark: -(2 ** 53 - 1), eventTime: new Map(), processingTime: new Map() }
+    this.services[name] = { ...(this.services[name] ?? fresh), started }
   }
 
   cut(): Cut {
@@ -60,6 +55,8 @@ export class Oracle {
       has: (timer: Id) => timers.has(nameOf(timer)),
       register: ({ payload, ...id }: Id & { payload?: Payload }) => {
         const known = timers.get(nameOf(id))
+        // What stands and stays as it is, is the same object: that is how a drain sees that nothing changed.
+        if (known !== undefined && JSON.stringify(known.payload) === JSON.stringify(payload)) return false
         timers.set(nameOf(id), { ...id, payload, order: known?.order ?? this.#orders++ })
         return known === undefined
       },
@@ -98,9 +95,10 @@ export class Oracle {
     return this.#drain(name, 'eventTime', service.watermark)
   }
 
-  /** Fires all that is due by the clock. */
-  settle(): void {
-    for (const name of Object.keys(this.services)) this.#drain(name, 'processingTime', this.nowMs)
+  /** Fires all that is due by the clock; returns how many. */
+  settle(): number {
+    const fired = Object.keys(this.services).map((name) => this.#drain(name, 'processingTime', this.nowMs)!)
+    return fired.reduce((sum, count) => sum + count, 0)
   }
 
   #drain(service: string, domain: Domain, bound: number): number | undefined {
@@ -111,8 +109,13 @@ export class Oracle {
       const name = `${service} ${domain} ${nameOf(timer)}`
       const failures = this.#failures.get(name) ?? 0
       const fails = domain === 'eventTime' && failures < (timer.payload?.fails ?? 0)
-      const before = this.cut()
-      this.queue(service, domain).delete(timer)
+      for (const action of timer.payload?.outside ?? []) {
+        performOutside(this.queues(service), domain, timer, action)
+        this.onStep()
+      }
+      const before = fails ? this.cut() : this.services
+      if (this.services[service]![domain].get(nameOf(timer)) === timer)
+        this.queue(service, domain).delete(timer)
       const answers = (timer.payload?.does ?? []).map((action: Action) =>
         perform(this.queues(service), domain, timer.timestamp, action),
       )
@@ -124,7 +127,7 @@ export class Oracle {
         return undefined
       }
       fired++
-      this.onFired()
+      this.onStep()
     }
     return fired
   }

@@ -78,13 +78,35 @@ export function perform(
   }
 }
 
-/** One line for what a handler was given and what its calls answered. */
+/**
+ * A call that a handler makes on its service instead of its context: it takes effect before its timer is removed,
+ * also when the handler fails. It changes the timer that fires, deletes what is due next, or registers what is not due.
+ */
+export function performOutside(
+  queues: Queues,
+  by: Domain,
+  { key, namespace, timestamp }: Id,
+  action: Action,
+): Answer<unknown> {
+  const payload = action.payload === undefined ? {} : { payload: action.payload }
+  if (action.call === 'has') return queues[by].register({ key, namespace, timestamp, ...payload })
+  if (action.call !== 'register') return perform(queues, by, timestamp, action)
+  const base = action.domain === 'eventTime' ? Math.max(queues.watermark, 0) : queues.nowMs
+  const queue = queues[action.domain]
+  const later = base + 1 + Math.abs(action.at)
+  // At the end of time there is nothing later, and this would race with the timers that are due.
+  if (later > most) return queue.has({ ...action, timestamp: most })
+  return queue.register({ key: action.key, namespace: action.namespace, timestamp: later, ...payload })
+}
+
+/** One line for what a handler was given and what its context answered. */
 export function told(
-  timer: Id & { payload?: Payload },
+  { key, namespace, timestamp, payload }: Id & { payload?: Payload },
   lateByMs: number,
   answers: unknown[],
   fails: boolean,
 ): string {
-  const { key, namespace, timestamp, payload } = timer
-  return JSON.stringify([key, namespace, timestamp, payload?.id ?? null, lateByMs, answers, fails])
+  // While calls from outside are under way, what a context answers is true only for the moment.
+  const compared = payload?.outside === undefined ? answers : []
+  return JSON.stringify([key, namespace, timestamp, payload?.id ?? null, lateByMs, compared, fails])
 }

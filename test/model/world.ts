@@ -13,16 +13,26 @@ import { rejects } from '../support/refusals.ts'
 import { all, openStore, type Store, verified } from '../support/store.ts'
 import type { Action, Command, Domain, Item, Payload, Service } from './commands.ts'
 import { type Cut, linesOf, Oracle } from './oracle.ts'
-import { perform, type Queues, told } from './perform.ts'
+import { perform, performOutside, type Queues, told } from './perform.ts'
 
 export const definition = {
   payload: z
-    .object({ id: z.int(), fails: z.int().optional(), does: z.array(z.any()).optional() })
+    .object({
+      id: z.int(),
+      fails: z.int().optional(),
+      does: z.array(z.any()).optional(),
+      outside: z.array(z.any()).optional(),
+    })
     .optional() as z.ZodType<Payload | undefined>,
 }
 
 type RealService = Awaited<ReturnType<typeof start>>
 type Snapshot = Awaited<ReturnType<Store['snapshot']>>
+
+type Opening = Command & { kind: 'reopen' | 'crash' }
+
+/** A timestamp of a timer that only advanceToTheEnd and clockToTheEnd reach, and no handler touches. */
+const farAhead = 10_000
 
 interface Fired {
   key: string
@@ -49,6 +59,7 @@ export class World {
   #fired: Record<string, string[]> = {}
   readonly #failures = new Map<string, number>()
   readonly #errors: unknown[] = []
+  readonly #outside: unknown[] = []
 
   constructor(parent: string) {
     this.#parent = parent
@@ -72,7 +83,7 @@ export class World {
     }
   }
 
-  async #open(startSide: boolean): Promise<void> {
+  async #open(startSide: boolean, hurry = false): Promise<void> {
     this.#store = await openStore(this.#directory, { clock: this.#clock })
     this.#store.on('error', (error) => this.#errors.push(error))
     this.#services = new Map()
@@ -81,7 +92,8 @@ export class World {
       if (starts) await this.#start(name)
       else this.#oracle.start(name, false)
     }
-    await this.#settle()
+    // Where something is overdue, what comes next would race with its handlers.
+    if (!hurry || this.#oracle.settle() > 0) await this.#settle()
   }
 
   async #start(name: Service): Promise<void> {
@@ -103,7 +115,16 @@ export class World {
     const fails = domain === 'eventTime' && failures < (timer.payload?.fails ?? 0)
     const { eventTime, processingTime, lateByMs } = context
     const watermark = this.#store.stats().services[name]!.watermark
-    const queues = { eventTime, processingTime, watermark, nowMs: this.#clock.now() }
+    const moment = { watermark, nowMs: this.#clock.now() }
+    const queues = { eventTime, processingTime, ...moment }
+    const service = this.#services.get(name)!
+    for (const action of timer.payload?.outside ?? []) {
+      const calls = { eventTime: service.eventTime, processingTime: service.processingTime, ...moment }
+      const call = performOutside(calls as Queues, domain, timer, action)
+      // A change of the timer itself is there when its handler settles: so it is next. Nothing waits for the others.
+      if (action.call === 'has') await call
+      else this.#outside.push(call)
+    }
     const answers: unknown[] = []
     for (const action of timer.payload?.does ?? []) {
       answers.push(await perform(queues, domain, timer.timestamp, action))
@@ -119,6 +140,7 @@ export class World {
   async #settle(): Promise<void> {
     this.#oracle.settle()
     await this.#clock.advanceBy(0)
+    await Promise.all(this.#outside.splice(0))
   }
 
   async #compare(): Promise<void> {
@@ -147,8 +169,16 @@ export class World {
         return this.#advance(command.service, Number.MAX_SAFE_INTEGER)
       case 'clock':
         this.#oracle.nowMs += command.by
-        this.#oracle.settle()
-        return this.#clock.advanceBy(command.by)
+        await this.#clock.advanceBy(command.by)
+        return this.#settle()
+      case 'clockToTheEnd':
+        this.#oracle.nowMs += 30_000
+        await this.#clock.advanceBy(30_000)
+        return this.#settle()
+      case 'during':
+        return this.#during(command)
+      case 'bulk':
+        return this.#bulk(command)
       case 'read':
         return this.#read(command.which, command.service)
       case 'release':
@@ -163,9 +193,9 @@ export class World {
       case 'compact':
         return this.#store.compact()
       case 'reopen':
-        return this.#reopen(command.startSide)
+        return this.#reopen(command)
       case 'crash':
-        return this.#crash(command.startSide)
+        return this.#crash(command)
       case 'restore':
         return this.#restore(command)
     }
@@ -239,6 +269,37 @@ export class World {
     await this.#settle()
   }
 
+  async #during({ service: name, domain, by, count }: Command & { kind: 'during' }): Promise<void> {
+    const service = this.#services.get(name)
+    if (service === undefined || this.#oracle.services[name]!.watermark > farAhead) return
+    const firing = domain === 'eventTime' ? this.#advance(name, by) : this.#do({ kind: 'clock', by })
+    const { watermark, nowMs } = this.#oracle.queues(name)
+    const base = domain === 'eventTime' ? Math.max(watermark, 0) : nowMs
+    const timers = Array.from({ length: count }, (_, index) => ({
+      key: 'far ahead',
+      namespace: '',
+      timestamp: base + farAhead + index,
+    }))
+    const answers = timers.map((timer) => service[domain].register(timer))
+    const expected = timers.map((timer) => this.#oracle.queue(name, domain).register(timer))
+    assert.equal(await Promise.all(answers), expected)
+    await firing
+  }
+
+  async #bulk({ service: name, domain, count, spread }: Command & { kind: 'bulk' }): Promise<void> {
+    const service = this.#services.get(name)
+    if (service === undefined || this.#oracle.services[name]!.watermark > farAhead) return
+    const { watermark, nowMs } = this.#oracle.queues(name)
+    const base = domain === 'eventTime' ? Math.max(watermark, 0) : nowMs
+    const timers = Array.from({ length: count }, (_, index) => ({
+      key: `bulk ${index % 7}`,
+      namespace: '',
+      timestamp: base + 1 + ((index * 31) % spread),
+    }))
+    const answer = service[domain].registerMany(timers)
+    assert.is(await answer, this.#oracle.queue(name, domain).registerMany(timers))
+  }
+
   async #read(which: number, service?: Service): Promise<void> {
     const held = this.#snapshots[which % this.#snapshots.length]
     if (held === undefined) return
@@ -292,15 +353,15 @@ export class World {
     this.#checkpoints = this.#checkpoints.filter((_, index) => done[index]!.status === 'fulfilled')
   }
 
-  async #reopen(startSide: boolean): Promise<void> {
+  async #reopen({ startSide, hurry }: Opening): Promise<void> {
     const { version } = this.#store.stats()
     await this.#store.close()
     await this.#letGo()
-    await this.#open(startSide)
+    await this.#open(startSide, hurry)
     assert.ok(this.#store.stats().version >= version)
   }
 
-  async #crash(startSide: boolean): Promise<void> {
+  async #crash({ startSide, hurry }: Opening): Promise<void> {
     const { version } = this.#store.stats()
     const before = this.#directory
     this.#directory = this.#newDirectory()
@@ -308,7 +369,7 @@ export class World {
     await this.#store.close()
     await this.#letGo()
     await rm(before, { recursive: true })
-    await this.#open(startSide)
+    await this.#open(startSide, hurry)
     assert.ok(this.#store.stats().version >= version)
   }
 

@@ -13,7 +13,7 @@ function readSeed(): number {
   return chosen
 }
 
-fc.configureGlobal({ seed })
+fc.configureGlobal({ seed, includeErrorInReport: true })
 
 /** A generator of pseudo-random numbers from 0 to below 1 (mulberry32), for what fast-check does not drive. */
 export function randomFrom(start: number): () => number {
