@@ -193,18 +193,45 @@ for (const domain of ['event time', 'processing time'] as const) {
 
 test('12. a handler that waits for its signal settles when the store closes; returning, its timer is done', async () => {
   await withDirectory(async (directory) => {
+    const entered = gate()
     const store = await openStore(directory)
     const orders = await store.service('orders', {
-      onEventTime: (_, { signal }) =>
-        new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve())),
+      onEventTime: (_, { signal }) => {
+        entered.open()
+        return new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+      },
     })
     await orders.eventTime.register({ key: 'a', timestamp: 1 })
     await orders.eventTime.register({ key: 'b', timestamp: 1 })
     const advanced = rejects(orders.advanceWatermark(1), 'TIDEMARK_CLOSED')
-    await turns()
+    await entered.promise
     await inTime(store.close(), 'close')
     await advanced
     await inStore(directory, {}, async (again) => assert.equal((await queued(again)).event, ['b@1']))
+  })
+})
+
+test('12. an advance that is under way when the store closes rejects, whether its handlers have begun or not', async () => {
+  await withDirectory(async (directory) => {
+    for (let round = 0; round < 12; round++) {
+      const store = await openStore(directory)
+      const handler = recorder()
+      const orders = await store.service('orders', { onEventTime: handler })
+      await orders.eventTime.registerMany(
+        Array.from({ length: 100 }, (_, at) => ({ key: 'a', timestamp: at })),
+      )
+      const advanced = orders.advanceWatermark(200).then(
+        ({ fired }) => fired,
+        (error) => error.code,
+      )
+      await turns(round)
+      await inTime(store.close(), 'close')
+      const outcome = await inTime(advanced, 'the advance')
+      const left = await inStore(directory, {}, async (again) => (await queued(again)).event.length)
+      // All of them, or an error: what has not fired must not look as if it had.
+      assert.is(outcome, left === 0 ? 100 : 'TIDEMARK_CLOSED')
+      assert.ok(handler.fired.length >= 100 - left)
+    }
   })
 })
 

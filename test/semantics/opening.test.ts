@@ -7,6 +7,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { TimerStore } from '../../src/index.ts'
 import { inThread, startChild } from '../support/child.ts'
+import { copyAsCrashed } from '../support/crash.ts'
 import { rejects } from '../support/refusals.ts'
 import { inStore, openStore, verified, withDirectory, withStore } from '../support/store.ts'
 
@@ -61,6 +62,24 @@ test('a store is created in a directory that is there and empty', async () => {
   await withDirectory(async (directory) => {
     await inStore(directory, {}, async (store) => {
       await store.service('orders')
+    })
+  })
+})
+
+test('opened without options, a store is one that survives a loss of power, on the system clock', async () => {
+  await withDirectory(async (directory) => {
+    const location = join(directory, 'store')
+    const store = await TimerStore.open(location)
+    const orders = await store.service('orders')
+    const timestamp = Date.now() + 3_600_000
+    assert.is(await orders.processingTime.register({ key: 'a', timestamp }), true)
+    assert.ok(Math.abs(orders.currentProcessingTime() - Date.now()) < 10_000)
+    const copy = join(directory, 'copy')
+    await copyAsCrashed(location, copy)
+    await verified(store)
+    await store.close()
+    await inStore(copy, { durability: 'disk' }, async (crashed) => {
+      assert.is((await crashed.service('orders')).processingTime.count, 1)
     })
   })
 })
