@@ -9,13 +9,14 @@
  */
 import { TidemarkError } from '../errors.ts'
 import { CHECKPOINT_BLOCK_BYTES, CHECKPOINT_SECTION_TIMERS, MIN_CHECKPOINT_BLOCK_BYTES } from '../limits.ts'
+import type { CutQueue } from '../snapshot/cut.ts'
 import type { VisibleChunk } from '../snapshot/walk.ts'
 import { addToSetHash } from '../timer/checksum.ts'
 import { IDENTITY_KEY_START, IDENTITY_QUEUE_END, queuePrefix, type TimeDomain } from '../timer/identity.ts'
 import { decodeDigits, decodeTimestamp, TIMESTAMP_CHARACTERS } from '../timer/text.ts'
 import { BlockEncoder } from './blockencoder.ts'
 import type { BlockRecord, Segment } from './blockindex.ts'
-import type { CheckpointCut, CutQueue } from './cut.ts'
+import type { CheckpointCut } from './cut.ts'
 
 /** A block that is full, and what the index will tell of it once it is stored. */
 export interface CutBlock {

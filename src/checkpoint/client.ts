@@ -66,6 +66,7 @@ class WorkerThread {
   readonly #exited: Promise<void>
   #lastRun = 0
   #failure: unknown
+  #closing = false
   ended = false
 
   constructor(realPath: string, sizes: Required<EngineOptions>) {
@@ -73,7 +74,8 @@ class WorkerThread {
     const entry = new URL(fromSource ? './worker.ts' : './worker.js', import.meta.url)
     const start: WorkerStart = { entry: entry.href, realPath, sizes }
     const script = fromSource ? new URL('./worker-bootstrap.mjs', import.meta.url) : entry
-    this.#worker = new Worker(script, { name: 'tidemark-checkpoint', workerData: start })
+    // Options of the process, such as --input-type, are not for this thread: some would keep it from starting.
+    this.#worker = new Worker(script, { name: 'tidemark-checkpoint', workerData: start, execArgv: [] })
     this.#worker.unref()
     this.#worker.on('message', (message: FromWorker) => this.#onMessage(message))
     this.#worker.on('error', (error) => {
@@ -109,6 +111,8 @@ class WorkerThread {
   }
 
   async close(): Promise<void> {
+    // From now on its end is waited for, whatever else there is to do.
+    this.#closing = true
     this.#worker.ref()
     this.#tell({ type: 'close' })
     await this.#exited
@@ -126,7 +130,7 @@ class WorkerThread {
       return
     }
     this.#runs.delete(message.run)
-    if (this.#runs.size === 0) this.#worker.unref()
+    if (this.#runs.size === 0 && !this.#closing) this.#worker.unref()
     if (message.type === 'done') run.resolve(message.written)
     else run.reject(run.thrown ?? toldError(message.error))
   }

@@ -9,9 +9,10 @@ import {
   MAX_SERVICE_SCHEMA_BYTES,
   MAX_SERVICES,
 } from '../limits.ts'
+import type { CutQueue, CutService } from '../snapshot/cut.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
 import { utf8Length } from '../timer/text.ts'
-import type { CheckpointCut, CutQueue, CutService } from './cut.ts'
+import type { CheckpointCut } from './cut.ts'
 import { check } from './format.ts'
 
 /** What the header's frame tells. */

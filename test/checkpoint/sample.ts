@@ -2,10 +2,11 @@
 
 import { createHash } from 'node:crypto'
 import { MemoryLevel } from 'memory-level'
-import type { CheckpointCut, CutService } from '../../src/checkpoint/cut.ts'
+import type { CheckpointCut } from '../../src/checkpoint/cut.ts'
 import { CheckpointReader } from '../../src/checkpoint/reader.ts'
 import { LevelEngine } from '../../src/engine/classic.ts'
 import type { Engine } from '../../src/engine/engine.ts'
+import type { CutService } from '../../src/snapshot/cut.ts'
 import { addToSetHash } from '../../src/timer/checksum.ts'
 import { escapePart, keyPrefix, queuePrefix, type TimeDomain } from '../../src/timer/identity.ts'
 import { keyGroupOf } from '../../src/timer/keygroup.ts'
