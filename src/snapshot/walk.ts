@@ -11,7 +11,13 @@
 import type { Engine, Entry } from '../engine/engine.ts'
 import { END, TIMERS } from '../engine/keyspaces.ts'
 import { TidemarkError } from '../errors.ts'
-import { MIN_RETIRED_CHUNK_ENTRIES, SCAN_CHUNK_ENTRIES } from '../limits.ts'
+import {
+  FIRST_SCAN_CHUNK_ENTRIES,
+  MIN_RETIRED_CHUNK_ENTRIES,
+  MIN_SCAN_CHUNK_ENTRIES,
+  SCAN_CHUNK_BYTES,
+  SCAN_CHUNK_ENTRIES,
+} from '../limits.ts'
 import { CHECKSUM_CHARACTERS, checksumAtEnd, checksumOf } from '../timer/checksum.ts'
 import { parseRetired, type RetiredTimer, sinceVersionOf } from '../timer/stored.ts'
 import { compareStored } from '../timer/text.ts'
@@ -75,6 +81,8 @@ class RoundReader {
   #rest: readonly Entry[] | undefined
   /** The last identity that this view reaches to; undefined: all there is. */
   #timersEnd: string | undefined
+  /** Follows how long they are: a chunk is limited in characters, too. */
+  #limit: number
   /** Follows how many there are: what is read beyond the round is read in vain. */
   #retiredLimit: number
   #done = false
@@ -85,7 +93,8 @@ class RoundReader {
     this.#chunkEntries = chunkEntries ?? SCAN_CHUNK_ENTRIES
     this.#timersStart = { from }
     this.#retiredStart = { from: retiredText(from) }
-    this.#retiredLimit = Math.min(MIN_RETIRED_CHUNK_ENTRIES, this.#chunkEntries)
+    this.#limit = Math.min(FIRST_SCAN_CHUNK_ENTRIES, this.#chunkEntries)
+    this.#retiredLimit = Math.min(MIN_RETIRED_CHUNK_ENTRIES, this.#limit)
   }
 
   async next(): Promise<Round | undefined> {
@@ -94,20 +103,22 @@ class RoundReader {
   }
 
   async #readBoth(): Promise<Round> {
-    const [limit, retiredLimit] = [this.#chunkEntries, this.#retiredLimit]
+    const [limit, retiredLimit] = [this.#limit, this.#retiredLimit]
     const timersScan = this.#engine.scan({ ...this.#timersStart, to: this.#to, limit })
     const retiredTo = retiredText(this.#to)
     const retiredScan = this.#engine.scan({ ...this.#retiredStart, to: retiredTo, limit: retiredLimit })
     const [timers, retired] = await Promise.all([timersScan.read(), retiredScan.read()])
+    this.#adaptLimit(timers.length > 0 ? timers : retired)
     this.#timersEnd = timers.length === limit ? timers.at(-1)![0] : undefined
     return this.#round(timers, retired, retired.length === retiredLimit)
   }
 
   /** There are more retired entries in the range that the view of `timers` showed: any later view has them. */
   async #readRetired(rest: readonly Entry[]): Promise<Round> {
-    const limit = this.#chunkEntries
+    const limit = this.#limit
     const to = this.#timersEnd === undefined ? retiredText(this.#to) : retiredText(this.#timersEnd) + END
     const retired = await this.#engine.scan({ ...this.#retiredStart, to, limit }).read()
+    this.#adaptLimit(retired)
     return this.#round(rest, retired, retired.length === limit)
   }
 
@@ -140,9 +151,17 @@ class RoundReader {
     return { timers, retired: within === retired.length ? retired : retired.slice(0, within) }
   }
 
+  #adaptLimit(entries: readonly Entry[]): void {
+    if (entries.length === 0) return
+    let characters = 0
+    for (const [key, value] of entries) characters += key.length + value.length
+    const wanted = Math.floor((SCAN_CHUNK_BYTES * entries.length) / characters)
+    this.#limit = Math.min(Math.max(wanted, MIN_SCAN_CHUNK_ENTRIES), this.#chunkEntries)
+  }
+
   #adaptRetiredLimit(used: number): void {
     const wanted = Math.max(used * 2, MIN_RETIRED_CHUNK_ENTRIES)
-    this.#retiredLimit = Math.min(wanted, this.#chunkEntries)
+    this.#retiredLimit = Math.min(wanted, this.#limit)
   }
 }
 

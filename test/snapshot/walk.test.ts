@@ -187,6 +187,25 @@ test('in each chunk the timers are viewed before the retired ones', async () => 
   assert.is(model.engine.opened.join(''), 'tr'.repeat(11))
 })
 
+test('a chunk of long values is a small one', async () => {
+  const model = await Model.open()
+  const identities = identitiesOf(2000, wholeNumbersFrom(8))
+  const values = identities.map((identity) =>
+    makeStored(identity, 1, orderTextOf(1, 0), 1, `"${'x'.repeat(60_000)}"`),
+  )
+  model.engine.change(
+    identities.map((identity, i) => [identity, values[i]!.value]),
+    [],
+  )
+  const counts: number[] = []
+  for await (const { count } of walkVisible(model.engine, 2)) counts.push(count)
+  assert.is(
+    counts.reduce((a, b) => a + b),
+    2000,
+  )
+  assert.ok(Math.max(...counts.slice(1)) <= 20, counts.join(' '))
+})
+
 test('a range ends where it says, in both spaces', async () => {
   const random = wholeNumbersFrom(11)
   const model = await Model.open()
