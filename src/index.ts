@@ -1,5 +1,6 @@
 /** What is public. */
 
+export type { CheckpointSummary } from './checkpoint/checkpointer.ts'
 export type { CheckpointOptions, CheckpointProgress } from './checkpoint/options.ts'
 export type { RestoreOptions, RestoreProgress, RestoreSummary } from './checkpoint/restore.ts'
 export type { Clock } from './clock.ts'
@@ -10,6 +11,6 @@ export type { Durability, EngineOptions, StoreOptions } from './options.ts'
 export type { ListSelection, Timer, TimerQueue, TimerService } from './service.ts'
 export type { Snapshot, SnapshotFilter, SnapshotTimer } from './snapshot/snapshot.ts'
 export type { Finding } from './snapshot/verify.ts'
-export { type CheckpointSummary, type StoreStats, TimerStore } from './store.ts'
+export { type StoreStats, TimerStore } from './store.ts'
 export type { KeyGroupRange } from './timer/codec.ts'
 export { keyGroupOf, keyGroupRange } from './timer/keygroup.ts'

@@ -5,7 +5,6 @@
 import type { Clock } from './clock.ts'
 import type { Engine } from './engine/engine.ts'
 import { invalidArgument, type TidemarkError } from './errors.ts'
-import type { Firing } from './firing/firing.ts'
 import type { KeySelection, TimerId, TimerInput } from './firing/handler.ts'
 import type { ServiceFiring } from './firing/service.ts'
 import { MAX_TIMESTAMP, MIN_TIMESTAMP } from './limits.ts'
@@ -237,21 +236,13 @@ export class TimerService<K = string, N = string, P = undefined> {
   readonly #parts: QueueParts
   readonly #state: ServiceState
   readonly #clock: Clock
-  readonly #firing: Firing
   readonly #serviceFiring: ServiceFiring
 
-  constructor(
-    parts: QueueParts,
-    state: ServiceState,
-    clock: Clock,
-    firing: Firing,
-    serviceFiring: ServiceFiring,
-  ) {
+  constructor(parts: QueueParts, state: ServiceState, clock: Clock, serviceFiring: ServiceFiring) {
     this.name = state.name
     this.#parts = parts
     this.#state = state
     this.#clock = clock
-    this.#firing = firing
     this.#serviceFiring = serviceFiring
     this.eventTime = new TimerQueue(parts, state.eventTime)
     this.processingTime = new TimerQueue(parts, state.processingTime)
@@ -277,7 +268,7 @@ export class TimerService<K = string, N = string, P = undefined> {
     if (!isTimestamp(timestamp)) {
       throw invalidArgument(`a watermark must be a timestamp (a whole number), not ${String(timestamp)}`)
     }
-    if (this.#firing.insideHandler) {
+    if (this.#serviceFiring.isCalledByHandler()) {
       throw invalidArgument('a handler cannot advance the watermark: it would wait for itself')
     }
     await new Promise<void>((resolve, reject) => {

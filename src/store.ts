@@ -8,15 +8,14 @@ import { randomUUID } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { z } from 'zod'
 import { migrations } from '../migrations/index.ts'
-import { CheckpointClient } from './checkpoint/client.ts'
-import type { CheckpointCut } from './checkpoint/cut.ts'
-import { type CheckpointOptions, checkCheckpoint } from './checkpoint/options.ts'
+import { Checkpointer, type CheckpointSummary } from './checkpoint/checkpointer.ts'
+import type { CheckpointOptions } from './checkpoint/options.ts'
 import { type RestoreOptions, type RestoreSummary, restoreCheckpoint } from './checkpoint/restore.ts'
 import { type AnyDefinition, checkDefinition, type ServiceDefinition } from './definition.ts'
-import { isCorruptionError, isLockedError, openClassicEngine } from './engine/classic.ts'
-import { type ClaimedDirectory, claimDirectory, lockedError, syncEngineFiles } from './engine/directory.ts'
+import { type ClaimedDirectory, claimDirectory, syncEngineFiles } from './engine/directory.ts'
 import type { Engine } from './engine/engine.ts'
 import { migrate, type StoreRecord } from './engine/migration.ts'
+import { openEngine } from './engine/open.ts'
 import { invalidArgument, TidemarkError } from './errors.ts'
 import { Firing } from './firing/firing.ts'
 import type { AnyHandler } from './firing/handler.ts'
@@ -27,8 +26,9 @@ import type { ServiceState, StoreState } from './log/state.ts'
 import { loadState } from './log/tail.ts'
 import { type CheckedOptions, checkOptions, defaultMaxParallelism, type StoreOptions } from './options.ts'
 import { TimerService } from './service.ts'
+import { takeCut } from './snapshot/cut.ts'
 import { Purger } from './snapshot/purge.ts'
-import { type RunningSnapshot, RunningSnapshots } from './snapshot/running.ts'
+import { RunningSnapshots } from './snapshot/running.ts'
 import { Snapshot } from './snapshot/snapshot.ts'
 import { type Finding, verifyStore } from './snapshot/verify.ts'
 import { TimerCodec } from './timer/codec.ts'
@@ -42,19 +42,6 @@ export interface StoreStats {
   /** The kept log; bytes as characters of its entries. */
   log: { entries: number; bytes: number }
   services: Record<string, { watermark: number; eventTime: number; processingTime: number }>
-}
-
-export interface CheckpointSummary {
-  id: string
-  path: string
-  kind: 'full'
-  /** It holds what was made before this version. */
-  version: number
-  timers: number
-  bytes: number
-  /** How long calls were held up by the cut. */
-  pauseMs: number
-  durationMs: number
 }
 
 interface Opened {
@@ -84,9 +71,7 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
     string,
     { schemas: string; started: Promise<TimerService<never, never, never>> }
   >()
-  readonly #checkpoints = new Set<Promise<unknown>>()
-  readonly #closingSignal = new AbortController()
-  #client: CheckpointClient | undefined
+  readonly #checkpointer: Checkpointer
   #closing: Promise<void> | undefined
 
   /**
@@ -98,7 +83,7 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
     const directory = await claimDirectory(location)
     let engine: Engine | undefined
     try {
-      engine = await openEngine(location, directory, checked)
+      engine = await openEngine(location, directory, checked.engine)
       const fresh: StoreRecord = freshRecord(defaultMaxParallelism(checked.maxParallelism))
       const record = await migrate(engine, directory.realPath, migrations, fresh)
       checkParallelism(location, record, checked)
@@ -144,6 +129,13 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
     })
     this.#purger = new Purger(engine, this.#pipeline, state, this.#running, onError)
     this.#firing = new Firing({ engine, pipeline: this.#pipeline, state, clock: options.clock, onError })
+    this.#checkpointer = new Checkpointer({
+      realPath: opened.directory.realPath,
+      record: opened.record,
+      options,
+      pipeline: this.#pipeline,
+      running: this.#running,
+    })
     this.#purger.wake()
   }
 
@@ -199,14 +191,14 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
     }
     const firing = this.#firing.start(service, codec, { onEventTime, onProcessingTime })
     const parts = { engine, pipeline: this.#pipeline, codec, refusal: () => this.#refusal() }
-    return new TimerService(parts, service, options.clock, this.#firing, firing)
+    return new TimerService(parts, service, options.clock, firing)
   }
 
   /** A consistent view of all timers; release it when it is read. It includes every call made before, awaited or not. */
   async snapshot(): Promise<Snapshot> {
     this.#refuse()
     const { engine, state } = this.#opened
-    const running = await this.#cut((version) => this.#running.add(version))
+    const { running } = await takeCut(this.#pipeline, this.#running)
     return new Snapshot(engine, running, state)
   }
 
@@ -217,78 +209,7 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
    */
   async checkpoint(directory: string, options: CheckpointOptions = {}): Promise<CheckpointSummary> {
     this.#refuse()
-    const metadata = checkCheckpoint(directory, options)
-    const started = this.#checkpoint(directory, options, metadata)
-    this.#checkpoints.add(started)
-    try {
-      return await started
-    } finally {
-      this.#checkpoints.delete(started)
-    }
-  }
-
-  async #checkpoint(
-    directory: string,
-    { signal, onProgress }: CheckpointOptions,
-    metadata: string | undefined,
-  ): Promise<CheckpointSummary> {
-    const startMs = performance.now()
-    const { state, record, options } = this.#opened
-    let pauseMs = 0
-    let cut: CheckpointCut | undefined
-    const running = await this.#cut((version) => {
-      const pauseStartMs = performance.now()
-      const snapshot = this.#running.add(version)
-      cut = {
-        storeId: record.storeId,
-        checkpointId: randomUUID(),
-        version,
-        createdMs: options.clock.now(),
-        maxParallelism: state.maxParallelism,
-        metadata,
-        services: state.services.map(cutService),
-      }
-      pauseMs = performance.now() - pauseStartMs
-      return snapshot
-    })
-    try {
-      this.#client ??= new CheckpointClient(this.#opened.directory.realPath, options.engine)
-      const either = AbortSignal.any([this.#closingSignal.signal, ...(signal === undefined ? [] : [signal])])
-      const { path, bytes, timers } = await this.#client.run(cut!, directory, { signal: either, onProgress })
-      const { checkpointId: id, version } = cut!
-      return {
-        id,
-        path,
-        kind: 'full',
-        version,
-        timers,
-        bytes,
-        pauseMs,
-        durationMs: performance.now() - startMs,
-      }
-    } finally {
-      running.release()
-    }
-  }
-
-  /** Takes the version of the next commit, between two commits; resolves when what came before is in the store. */
-  async #cut(take: (version: number) => RunningSnapshot): Promise<RunningSnapshot> {
-    let running: RunningSnapshot | undefined
-    try {
-      await new Promise<void>((resolve, reject) => {
-        this.#pipeline.submit({
-          kind: 'cut',
-          take: (state) => {
-            running = take(state.decidedVersion + 1)
-          },
-          settle: { resolve, reject },
-        })
-      })
-    } catch (error) {
-      running?.release()
-      throw error
-    }
-    return running!
+    return this.#checkpointer.checkpoint(directory, options)
   }
 
   /** What the store holds and does, at once, exactly. */
@@ -315,15 +236,14 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
   async verify(): Promise<Finding[]> {
     this.#refuse()
     const { engine, state, record } = this.#opened
-    const cut = async () => {
-      let expected: ReturnType<typeof cutService>[] = []
-      const running = await this.#cut((version) => {
-        expected = state.services.map(cutService)
-        return this.#running.add(version)
-      })
-      return { running, expected }
+    const cut = () => takeCut(this.#pipeline, this.#running)
+    try {
+      return await verifyStore({ engine, state, record, pipeline: this.#pipeline, cut })
+    } catch (error) {
+      // A store that closes meanwhile fails the reads: what the caller should hear is that it closed.
+      this.#refuse()
+      throw error
     }
-    return verifyStore({ engine, state, record, pipeline: this.#pipeline, cut })
   }
 
   /** Rewrites the store without what was deleted: for quiet hours, it takes as long as copying it. */
@@ -338,8 +258,9 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
    * Called from inside a handler, it resolves at once, and the store closes when that handler has settled.
    */
   close(): Promise<void> {
+    const fromHandler = this.#firing.isCalledByHandler()
     this.#closing ??= this.#close()
-    return this.#firing.insideHandler ? Promise.resolve() : this.#closing
+    return fromHandler ? Promise.resolve() : this.#closing
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -350,12 +271,11 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
     const { engine, directory, retention } = this.#opened
     try {
       await this.#firing.stop()
-      this.#closingSignal.abort()
-      await Promise.allSettled(this.#checkpoints)
+      await this.#checkpointer.abort()
       this.#running.releaseAll()
       await this.#purger.stop()
       const healthy = await this.#pipeline.end()
-      await this.#client?.close()
+      await this.#checkpointer.close()
       if (healthy) await trimOnClose(engine, retention)
     } finally {
       await engine.close()
@@ -385,47 +305,9 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
   }
 }
 
-function cutService(service: ServiceState): CheckpointCut['services'][number] {
-  const { id, name, schemas, decidedWatermark: watermark, eventTime, processingTime } = service
-  return {
-    id,
-    name,
-    schemas,
-    watermark,
-    eventTime: { count: eventTime.decided.count, setHash: eventTime.decided.setHash },
-    processingTime: { count: processingTime.decided.count, setHash: processingTime.decided.setHash },
-  }
-}
-
 function freshRecord(maxParallelism: number): StoreRecord {
   const keyGroups = { start: 0, end: maxParallelism - 1 }
   return { formatVersion: 0, storeId: randomUUID(), maxParallelism, keyGroups }
-}
-
-async function openEngine(
-  location: string,
-  directory: ClaimedDirectory,
-  options: CheckedOptions,
-): Promise<Engine> {
-  try {
-    return await openClassicEngine(directory.realPath, options.engine, directory.hasEngineFiles)
-  } catch (error) {
-    if (isLockedError(error)) throw lockedError(location, error)
-    const cause = (error as { cause?: unknown }).cause ?? error
-    const why = (cause as Error).message
-    if (isCorruptionError(error) || /does not exist/.test(why)) {
-      throw new TidemarkError(
-        'TIDEMARK_CORRUPT',
-        `the store ${location} is damaged (${why}): restore a checkpoint`,
-        {
-          cause: error,
-        },
-      )
-    }
-    throw new TidemarkError('TIDEMARK_FAILED', `the store ${location} cannot be opened: ${why}`, {
-      cause: error,
-    })
-  }
 }
 
 function checkParallelism(location: string, record: StoreRecord, options: CheckedOptions): void {

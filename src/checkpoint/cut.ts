@@ -2,23 +2,10 @@
  * The cut: what a checkpoint is told about the store at its version, by the thread that decides the commits. Everything
  * else it reads from the engine, and proves against these counts and set hashes.
  */
+import type { CutService } from '../snapshot/cut.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
 
-/** What stands in a queue at the checkpoint's version. */
-export interface CutQueue {
-  count: number
-  setHash: number
-}
-
-export interface CutService {
-  id: number
-  name: string
-  /** Key, namespace and payload schemas, as one canonical JSON text. */
-  schemas: string
-  watermark: number
-  eventTime: CutQueue
-  processingTime: CutQueue
-}
+export type { CutQueue, CutService } from '../snapshot/cut.ts'
 
 export interface CheckpointCut {
   storeId: string

@@ -18,6 +18,7 @@ export class Claim implements FireCall, Settle<void> {
   stale = false
   calls: readonly ContextCall[] = NO_CALLS
   fired!: StoredTimer
+  removed = false
   readonly #onRemoved: (claim: Claim) => void
 
   constructor(queue: QueueState, timer: DueTimer, onRemoved: (claim: Claim) => void) {

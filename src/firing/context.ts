@@ -7,7 +7,7 @@
  */
 
 import type { Engine } from '../engine/engine.ts'
-import { invalidArgument } from '../errors.ts'
+import { invalidArgument, type TidemarkError } from '../errors.ts'
 import { MAX_ATOMIC_EVENTS, SCAN_CHUNK_ENTRIES } from '../limits.ts'
 import type { ContextCall } from '../log/calls.ts'
 import type { CommitPipeline } from '../log/pipeline.ts'
@@ -17,6 +17,7 @@ import type { TimerCodec } from '../timer/codec.ts'
 import { timestampText } from '../timer/identity.ts'
 import { decodeTimestamp } from '../timer/text.ts'
 import type { ContextQueue, HandlerContext, KeySelection, TimerId, TimerInput } from './handler.ts'
+import { type Effects, Recording } from './recording.ts'
 
 export interface ContextParts {
   engine: Engine
@@ -24,35 +25,6 @@ export interface ContextParts {
   service: ServiceState
   codec: TimerCodec
   signal: AbortSignal
-}
-
-/** The calls of one handler run. */
-export class Recording {
-  readonly calls: ContextCall[] = []
-  /** What this handler's calls leave there, or not; its own timer is gone from the start. */
-  readonly effects = new Map<string, boolean>()
-  events = 0
-  /** Earliest timestamp registered, by domain: a drain that runs must wait for it. */
-  earliestEventTime = Number.POSITIVE_INFINITY
-  earliestProcessingTime = Number.POSITIVE_INFINITY
-  closed = false
-
-  constructor(fired: string) {
-    this.effects.set(fired, false)
-  }
-
-  count(events: number): void {
-    this.events += events
-    if (this.events <= MAX_ATOMIC_EVENTS) return
-    throw invalidArgument(
-      `one handler may register and delete ${MAX_ATOMIC_EVENTS} timers at most in one step`,
-    )
-  }
-
-  noteEarliest(queue: QueueState, timestamp: number): void {
-    if (queue.domain === 'eventTime') this.earliestEventTime = Math.min(this.earliestEventTime, timestamp)
-    else this.earliestProcessingTime = Math.min(this.earliestProcessingTime, timestamp)
-  }
 }
 
 export class RunContext implements HandlerContext {
@@ -97,6 +69,11 @@ export class RunContext implements HandlerContext {
     return this.#recording
   }
 
+  /** Why what was recorded cannot be committed, if so. */
+  get refusal(): TidemarkError | undefined {
+    return this.#recording?.refusal
+  }
+
   #record(): Recording {
     this.#recording ??= new Recording(this.#fired)
     if (this.#settled) this.#recording.closed = true
@@ -138,7 +115,7 @@ class RecordingQueue implements ContextQueue {
     const identity = this.#parts.codec.identity(this.#queue.prefix, timer)
     const wasThere = this.#isThere(identity)
     this.#recording.calls.push(this.#timerCall('delete', identity, timer.timestamp, ''))
-    this.#recording.effects.set(identity, false)
+    this.#recording.touch(identity, false)
     return wasThere
   }
 
@@ -149,10 +126,8 @@ class RecordingQueue implements ContextQueue {
 
   async deleteAll(selection: KeySelection): Promise<number> {
     this.#check(0)
-    const prefix = this.#parts.codec.prefix(this.#queue.prefix, selection.key, selection.namespace)
-    const there = await this.#identitiesIn(prefix)
-    this.#check(there.length)
-    for (const identity of there) this.#recording.effects.set(identity, false)
+    const prefix = this.#parts.codec.prefix(this.#queue.prefix, selection?.key, selection?.namespace)
+    const before = this.#recording.freeze()
     const queue = this.#queue
     this.#recording.calls.push({
       kind: 'deleteAll',
@@ -162,22 +137,21 @@ class RecordingQueue implements ContextQueue {
       position: undefined,
       answer: 0,
     })
+    this.#recording.clear(prefix)
+    const there = await this.#identitiesIn(prefix, before)
+    this.#recording.count(there.length)
     return there.length
   }
 
   async replace(timer: TimerInput): Promise<number[]> {
     this.#check(0)
     const { codec } = this.#parts
-    const identity = codec.identity(this.#queue.prefix, timer)
-    const payload = codec.payload(timer.payload)
-    const prefix = codec.prefix(this.#queue.prefix, timer.key, timer.namespace ?? '')
-    const others = (await this.#identitiesIn(prefix)).filter((other) => other !== identity)
-    this.#check(others.length + 1)
-    for (const other of others) this.#recording.effects.set(other, false)
-    this.#recording.effects.set(identity, true)
-    this.#recording.noteEarliest(this.#queue, timer.timestamp)
-    const { timestamp } = timer
     const queue = this.#queue
+    const identity = codec.identity(queue.prefix, timer)
+    const payload = codec.payload(timer.payload)
+    const prefix = codec.prefix(queue.prefix, timer.key, timer.namespace ?? '')
+    const before = this.#recording.freeze()
+    const { timestamp } = timer
     this.#recording.calls.push({
       kind: 'replace',
       queue,
@@ -188,6 +162,11 @@ class RecordingQueue implements ContextQueue {
       settle: undefined,
       answer: [],
     })
+    this.#recording.clear(prefix)
+    this.#recording.touch(identity, true)
+    this.#recording.noteEarliest(queue, timestamp)
+    const others = (await this.#identitiesIn(prefix, before)).filter((other) => other !== identity)
+    this.#recording.count(others.length + 1)
     return others.map((other) => decodeTimestamp(timestampText(other), 0)).sort((a, b) => a - b)
   }
 
@@ -196,7 +175,7 @@ class RecordingQueue implements ContextQueue {
     const payload = this.#parts.codec.payload(timer.payload)
     const isNew = !this.#isThere(identity)
     this.#recording.calls.push(this.#timerCall('register', identity, timer.timestamp, payload))
-    this.#recording.effects.set(identity, true)
+    this.#recording.touch(identity, true)
     this.#recording.noteEarliest(this.#queue, timer.timestamp)
     return isNew
   }
@@ -215,29 +194,26 @@ class RecordingQueue implements ContextQueue {
   }
 
   #isThere(identity: string): boolean {
-    const own = this.#recording.effects.get(identity)
+    const own = this.#recording.effectOn(identity)
     if (own !== undefined) return own
     const undecided = this.#parts.pipeline.undecided(identity)
     return undecided ?? this.#parts.pipeline.standingNow(identity) !== undefined
   }
 
-  /** The identities behind a prefix that are there now, this handler's own calls included. */
-  async #identitiesIn(prefix: string): Promise<string[]> {
+  /** The identities behind a prefix that were there after this handler's calls so far. */
+  async #identitiesIn(prefix: string, effects: Effects): Promise<string[]> {
     await this.#parts.pipeline.barrier()
-    const { effects } = this.#recording
-    const there: string[] = []
+    const there = effects.thereBehind(prefix)
+    const own = new Set(there)
     let after = prefix
     for (;;) {
       const limit = SCAN_CHUNK_ENTRIES
       const entries = await this.#parts.engine.scan({ after, to: prefixEnd(prefix), limit }).read()
-      for (const [identity] of entries) if (effects.get(identity) !== false) there.push(identity)
-      if (entries.length < limit || there.length > MAX_ATOMIC_EVENTS) break
+      for (const [identity] of entries) {
+        if (!own.has(identity) && effects.of(identity) !== false) there.push(identity)
+      }
+      if (entries.length < limit || there.length > MAX_ATOMIC_EVENTS) return there
       after = entries.at(-1)![0]
     }
-    const known = new Set(there)
-    for (const [identity, isThere] of effects) {
-      if (isThere && identity.startsWith(prefix) && !known.has(identity)) there.push(identity)
-    }
-    return there
   }
 }

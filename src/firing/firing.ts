@@ -31,16 +31,16 @@ export class Firing {
   #wakeUpAtMs = Number.POSITIVE_INFINITY
   #cancelWakeUp: (() => void) | undefined
   #earliest = Number.POSITIVE_INFINITY
-  readonly #inside = { handler: false }
 
   constructor(parts: FiringParts) {
     this.#parts = parts
     this.#stopListening = parts.clock.onMove?.(() => this.catchUp())
   }
 
-  /** Whether the caller is a handler, in its synchronous part. */
-  get insideHandler(): boolean {
-    return this.#inside.handler
+  /** Whether the caller is a handler: what waits for handlers would then wait for itself. */
+  isCalledByHandler(): boolean {
+    for (const firing of this.#services.values()) if (firing.isCalledByHandler()) return true
+    return false
   }
 
   /** Starts firing a service; what is overdue begins to fire. */
@@ -56,7 +56,6 @@ export class Firing {
         signal: this.#closing.signal,
         now: () => clock.now(),
         isClosing: () => this.#closing.signal.aborted,
-        inside: this.#inside,
         onError,
         onEarlier: (timestamp) => {
           if (timestamp < this.#earliest) this.#earliest = timestamp

@@ -16,11 +16,14 @@ import {
 import type { Standing } from '../log/draft.ts'
 import type { TimerEvent } from '../log/events.ts'
 import type { QueueListener, QueueState, StoreState } from '../log/state.ts'
-import { dueKey, type StoredTimer } from '../timer/stored.ts'
+import type { StoredTimer } from '../timer/stored.ts'
 import { Claim } from './claim.ts'
 import { type ContextParts, RunContext } from './context.ts'
 import type { AnyHandler } from './handler.ts'
+import { HandlerMark } from './inside.ts'
 import { LowBound } from './lowbound.ts'
+import { damagedDue, removeIfOrphan } from './orphans.ts'
+import { Removals } from './removals.ts'
 import { Retries } from './retries.ts'
 import { type DueTimer, DueWindow, isBefore } from './window.ts'
 
@@ -29,8 +32,6 @@ export interface QueueFiringParts extends ContextParts {
   now(): number
   /** Whether the store closes: no further handler starts. */
   isClosing(): boolean
-  /** Told while the part of a handler that is synchronous runs, so that a call from inside it can be told. */
-  inside: { handler: boolean }
   onError(error: TidemarkError): void
   /** A timer was registered for this time, earlier than anything before it in the window. */
   onEarlier(timestamp: number): void
@@ -55,6 +56,7 @@ const MIN_BATCH_TIMERS = 4
 export class QueueFiring implements QueueListener {
   readonly queue: QueueState
   readonly window: DueWindow
+  readonly mark: HandlerMark
   readonly retries = new Retries()
   readonly #parts: QueueFiringParts
   readonly #handler: AnyHandler
@@ -65,18 +67,15 @@ export class QueueFiring implements QueueListener {
   #batchTimers = DISPATCH_BATCH_TIMERS
   /** Handlers that succeeded, ever. */
   #handled = 0
-  /** Removals submitted and not durable. */
-  #underWay = 0
-  #onSettled: (() => void) | undefined
-  /** Timestamps that handlers registered in this queue, not applied yet. */
-  readonly #pending = new Map<Claim, number>()
-  /** At most the lowest of them. */
-  #pendingLow = Number.POSITIVE_INFINITY
+  readonly #removals = new Removals()
+  /** Whether a handler that has not returned at once is running. */
+  #running = false
   #sliceStartMs = 0
 
   constructor(parts: QueueFiringParts, queue: QueueState, handler: AnyHandler, onFailure: OnFailure) {
     this.#parts = parts
     this.queue = queue
+    this.mark = new HandlerMark(queue.prefix)
     this.#handler = handler
     this.#onFailure = onFailure
     this.window = new DueWindow(
@@ -138,7 +137,7 @@ export class QueueFiring implements QueueListener {
         const { succeeded, gaveWay } = await this.#inTurn(turn, batch, next, bound)
         fired += succeeded
         if (gaveWay) next = undefined
-      } else if (this.#underWay > 0) await this.#settled(0)
+      } else if (this.#removals.underWay > 0) await this.#settled(0)
       else break
       this.#low.raise(this.window, this.retries, this.#inHand.values())
     }
@@ -210,7 +209,7 @@ export class QueueFiring implements QueueListener {
       if (this.#mustGiveWay(claim)) {
         this.#giveBack(batch, i)
         // What a handler registered stands in the window once it is applied.
-        if (this.#pending.size > 0) await this.#settled(0)
+        if (this.#removals.hasRegistered) await this.#settled(0)
         return true
       }
       if (this.#parts.pipeline.isTouched(claim.identity)) {
@@ -222,13 +221,14 @@ export class QueueFiring implements QueueListener {
       const standing = claim.stale ? this.#parts.pipeline.standingNow(claim.identity) : standings[i]
       if (standing?.orderText !== claim.timer.orderText) {
         this.#putDown(claim)
-        await this.#removeIfOrphan(claim)
+        const orphan = await removeIfOrphan(this.#parts.engine, this.#parts.pipeline, claim.timer)
+        if (orphan !== undefined) this.#parts.onError(orphan)
         continue
       }
       const running = this.#run(claim, standing, bound())
       const failure = running === undefined ? undefined : await running
       if (failure !== undefined) await this.#failed(batch, i, failure)
-      if (this.#underWay >= MAX_REMOVALS_UNDER_WAY) await this.#settled(MAX_REMOVALS_UNDER_WAY / 2)
+      if (this.#removals.underWay >= MAX_REMOVALS_UNDER_WAY) await this.#settled(MAX_REMOVALS_UNDER_WAY / 2)
       if (performance.now() - this.#sliceStartMs > DRAIN_SLICE_MS) {
         await nextTurn()
         this.#sliceStartMs = performance.now()
@@ -242,33 +242,25 @@ export class QueueFiring implements QueueListener {
     if (this.#parts.isClosing()) return true
     const head = this.window.head()
     if (head !== undefined && isBefore(head, claim.timer)) return true
-    return this.#pendingLow < claim.timestamp && this.#lowestPending() < claim.timestamp
-  }
-
-  #lowestPending(): number {
-    this.#pendingLow = Number.POSITIVE_INFINITY
-    for (const earliest of this.#pending.values()) this.#pendingLow = Math.min(this.#pendingLow, earliest)
-    return this.#pendingLow
+    return this.#removals.hasRegisteredBefore(claim.timestamp)
   }
 
   /** Runs a handler; nothing to await where it returned at once and succeeded. */
   #run(claim: Claim, standing: StoredTimer, boundMs: number): Promise<Failure | undefined> | undefined {
-    const { codec, inside } = this.#parts
     const attempt = this.retries.attempt(claim.identity)
     const context = new RunContext(this.#parts, claim.identity, attempt, boundMs - claim.timestamp)
     let running: unknown
-    inside.handler = true
+    this.mark.begin()
     try {
-      running = this.#handler(codec.timer(claim.identity, standing), context)
+      running = this.#handler(this.#parts.codec.timer(claim.identity, standing), context)
     } catch (error) {
       context.settle()
       return Promise.resolve({ error })
     } finally {
-      inside.handler = false
+      this.mark.end()
     }
     if (isThenable(running)) return this.#runOn(claim, standing, context, running)
-    this.#submitRemoval(claim, standing, context)
-    return undefined
+    return this.#succeeded(claim, standing, context)
   }
 
   async #runOn(
@@ -277,50 +269,57 @@ export class QueueFiring implements QueueListener {
     context: RunContext,
     running: PromiseLike<unknown>,
   ): Promise<Failure | undefined> {
+    this.#running = true
     try {
-      await running
+      await this.mark.settled(running)
     } catch (error) {
       context.settle()
       return { error }
+    } finally {
+      this.#running = false
+    }
+    return this.#succeeded(claim, standing, context)
+  }
+
+  #succeeded(claim: Claim, standing: StoredTimer, context: RunContext): Promise<Failure> | undefined {
+    if (context.refusal !== undefined) {
+      context.settle()
+      return Promise.resolve({ error: context.refusal })
     }
     this.#submitRemoval(claim, standing, context)
     return undefined
+  }
+
+  /** Whether the caller is this queue's handler: what waits for handlers would then wait for itself. */
+  isCalledByHandler(): boolean {
+    return this.mark.isSynchronous || (this.#running && this.mark.isOnStack())
   }
 
   #submitRemoval(claim: Claim, standing: StoredTimer, context: RunContext): void {
     const recording = context.settle()
     if (recording !== undefined) {
       const isEventTime = this.queue.domain === 'eventTime'
-      const earliest = isEventTime ? recording.earliestEventTime : recording.earliestProcessingTime
-      if (earliest !== Number.POSITIVE_INFINITY) {
-        this.#pending.set(claim, earliest)
-        this.#pendingLow = Math.min(this.#pendingLow, earliest)
-      }
+      this.#removals.noteRegistered(
+        claim,
+        isEventTime ? recording.earliestEventTime : recording.earliestProcessingTime,
+      )
     }
-    this.#underWay++
+    this.#removals.begin()
     this.#handled++
     this.#parts.pipeline.submit(claim.finish(standing, recording?.calls))
   }
 
   #removed(claim: Claim): void {
-    this.#underWay--
-    if (this.#pending.size > 0) this.#pending.delete(claim)
     this.#putDown(claim)
     this.retries.forget(claim.identity)
-    this.#onSettled?.()
+    // Registered anew while its handler ran: it stays, and its turn comes again.
+    if (!claim.removed) this.window.add(claim.timer)
+    this.#removals.end(claim)
   }
 
   /** Resolves when at most `most` removals are under way. */
   async #settled(most: number): Promise<void> {
-    while (this.#underWay > most) {
-      await new Promise<void>((resolve) => {
-        this.#onSettled = () => {
-          if (this.#underWay > most) return
-          this.#onSettled = undefined
-          resolve()
-        }
-      })
-    }
+    await this.#removals.settled(most)
     const { failure } = this.#parts.pipeline
     if (failure !== undefined) throw failure
   }
@@ -351,26 +350,6 @@ export class QueueFiring implements QueueListener {
       this.window.add(batch[i]!.timer)
     }
   }
-
-  /** A `due` entry whose timer is not there: LevelDB brought it back, or lost the other. Never fired. */
-  async #removeIfOrphan(claim: Claim): Promise<void> {
-    const { pipeline, engine } = this.#parts
-    await pipeline.barrier()
-    const { identity, orderText } = claim.timer
-    const key = dueKey(identity, orderText)
-    // The timer is read before its due entry: one that is removed in between is then missing from both.
-    const standing = pipeline.standingNow(identity)
-    if (standing?.orderText === orderText || engine.get(key) === undefined) return
-    await new Promise<void>((resolve, reject) => {
-      pipeline.submit({ kind: 'purge', keys: [key], retired: 0, settle: { resolve, reject } })
-    })
-    this.#parts.onError(
-      new TidemarkError(
-        'TIDEMARK_CORRUPT',
-        `an orphan in the due space (${JSON.stringify(key)}) was removed and not fired: its timer was not there; run verify()`,
-      ),
-    )
-  }
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
@@ -386,12 +365,5 @@ function handlerFailed(queue: QueueState, timer: DueTimer, cause: unknown): Tide
     'TIDEMARK_HANDLER_FAILED',
     `${what} for the timer at ${timer.timestamp}: ${why}; the timer stays registered and is fired again`,
     { cause },
-  )
-}
-
-function damagedDue(key: string): TidemarkError {
-  return new TidemarkError(
-    'TIDEMARK_CORRUPT',
-    `the due entry ${JSON.stringify(key)} is damaged: run verify()`,
   )
 }

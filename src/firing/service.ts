@@ -91,6 +91,11 @@ export class ServiceFiring {
     await this.#pass?.catch(() => {})
   }
 
+  /** Whether the caller is a handler of this service. */
+  isCalledByHandler(): boolean {
+    return this.eventTime?.isCalledByHandler() === true || this.processingTime?.isCalledByHandler() === true
+  }
+
   /** When the next processing-time timer is due; -Infinity: a page must be read to know. */
   nextDueMs(): number {
     const queue = this.processingTime

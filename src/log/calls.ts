@@ -126,6 +126,8 @@ export interface FireCall {
   isStale(): boolean
   readonly calls: readonly ContextCall[]
   readonly settle: Settle<void>
+  /** Set when it is decided: whether the timer was still the one that fired, and went. */
+  removed: boolean
 }
 
 /** A snapshot's place in the order of calls. */

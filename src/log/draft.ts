@@ -126,6 +126,7 @@ export class Draft {
     const before =
       call.isStale() || this.changed.has(call.identity) ? this.standing(call.identity) : call.fired
     if (before !== undefined && before.value === call.fired.value) {
+      call.removed = true
       this.#remove('fire', call.queue, call.identity, call.timestamp, before)
     }
     for (const made of call.calls) this.context(made)

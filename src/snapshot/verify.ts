@@ -19,7 +19,7 @@ import { IDENTITY_QUEUE_END, parseIdentity, queuePrefix, type TimeDomain } from 
 import { keyGroupOf } from '../timer/keygroup.ts'
 import { keyGroupText } from '../timer/schema.ts'
 import { dueKey, dueValue, parseDue, parseRetired, parseStored } from '../timer/stored.ts'
-import type { RunningSnapshot } from './running.ts'
+import type { Cut, CutService } from './cut.ts'
 import { walkVisible } from './walk.ts'
 
 /** Something that is not as it must be. */
@@ -30,20 +30,13 @@ export interface Finding {
   message: string
 }
 
-interface ExpectedService {
-  id: number
-  name: string
-  eventTime: { count: number; setHash: number }
-  processingTime: { count: number; setHash: number }
-}
-
 export interface VerifyParts {
   engine: Engine
   state: StoreState
   record: StoreRecord
   pipeline: CommitPipeline
   /** Takes a snapshot, with what the log says of its version. */
-  cut(): Promise<{ running: RunningSnapshot; expected: ExpectedService[] }>
+  cut(): Promise<Cut>
 }
 
 /** Findings told at most: a store with more is to be restored, not read about. */
@@ -58,7 +51,7 @@ export async function verifyStore(parts: VerifyParts): Promise<Finding[]> {
 }
 
 async function checkTotals({ engine, cut }: VerifyParts, findings: Finding[]): Promise<void> {
-  const { running, expected } = await cut()
+  const { running, services } = await cut()
   try {
     const found = new Map<string, { count: number; setHash: number }>()
     for await (const chunk of walkVisible(engine, running.version)) {
@@ -70,7 +63,7 @@ async function checkTotals({ engine, cut }: VerifyParts, findings: Finding[]): P
         totals.setHash = addToSetHash(totals.setHash, chunk.checksums[i]!)
       }
     }
-    for (const service of expected) {
+    for (const service of services) {
       for (const domain of ['eventTime', 'processingTime'] as const) {
         compareTotals(service, domain, found.get(queuePrefix(service.id, domain)), running.version, findings)
       }
@@ -84,7 +77,7 @@ async function checkTotals({ engine, cut }: VerifyParts, findings: Finding[]): P
 }
 
 function compareTotals(
-  service: ExpectedService,
+  service: CutService,
   domain: TimeDomain,
   found: { count: number; setHash: number } = { count: 0, setHash: 0 },
   version: number,

@@ -1,0 +1,35 @@
+/**
+ * Orphans: `due` entries whose timers are not there. LevelDB brought the one back, or lost the other; either way they are
+ * told and removed, and never fired.
+ */
+import type { Engine } from '../engine/engine.ts'
+import { TidemarkError } from '../errors.ts'
+import type { CommitPipeline } from '../log/pipeline.ts'
+import { dueKey } from '../timer/stored.ts'
+import type { DueTimer } from './window.ts'
+
+/** Removes the due entry of a timer that did not stand, if it is still there; returns what to tell. */
+export async function removeIfOrphan(
+  engine: Engine,
+  pipeline: CommitPipeline,
+  { identity, orderText }: DueTimer,
+): Promise<TidemarkError | undefined> {
+  await pipeline.barrier()
+  const key = dueKey(identity, orderText)
+  // The timer is read before its due entry: one that is removed in between is then missing from both.
+  const standing = pipeline.standingNow(identity)
+  if (standing?.orderText === orderText || engine.get(key) === undefined) return undefined
+  await new Promise<void>((resolve, reject) => {
+    pipeline.submit({ kind: 'purge', keys: [key], retired: 0, settle: { resolve, reject } })
+  })
+  const name = JSON.stringify(key)
+  const message = `an orphan in the due space (${name}) was removed and not fired: its timer was not there; run verify()`
+  return new TidemarkError('TIDEMARK_CORRUPT', message)
+}
+
+export function damagedDue(key: string): TidemarkError {
+  return new TidemarkError(
+    'TIDEMARK_CORRUPT',
+    `the due entry ${JSON.stringify(key)} is damaged: run verify()`,
+  )
+}

@@ -1,0 +1,59 @@
+/**
+ * The removals of fired timers that are under way, and what their handlers registered: a drain waits for both.
+ */
+import type { Claim } from './claim.ts'
+
+export class Removals {
+  #underWay = 0
+  #onSettled: (() => void) | undefined
+  /** Earliest timestamp that a claim's handler registered in this queue, not applied yet. */
+  readonly #registered = new Map<Claim, number>()
+  /** At most the lowest of them. */
+  #lowest = Number.POSITIVE_INFINITY
+
+  get underWay(): number {
+    return this.#underWay
+  }
+
+  /** Whether a handler's own registers are still on their way into the window. */
+  get hasRegistered(): boolean {
+    return this.#registered.size > 0
+  }
+
+  begin(): void {
+    this.#underWay++
+  }
+
+  /** Notes what a handler registered; Infinity: nothing. */
+  noteRegistered(claim: Claim, earliest: number): void {
+    if (earliest === Number.POSITIVE_INFINITY) return
+    this.#registered.set(claim, earliest)
+    this.#lowest = Math.min(this.#lowest, earliest)
+  }
+
+  /** Whether a handler registered something that is to fire before `timestamp`. */
+  hasRegisteredBefore(timestamp: number): boolean {
+    if (this.#lowest >= timestamp) return false
+    this.#lowest = Number.POSITIVE_INFINITY
+    for (const earliest of this.#registered.values()) this.#lowest = Math.min(this.#lowest, earliest)
+    return this.#lowest < timestamp
+  }
+
+  end(claim: Claim): void {
+    this.#underWay--
+    if (this.#registered.size > 0) this.#registered.delete(claim)
+    this.#onSettled?.()
+  }
+
+  /** Resolves when at most `most` are under way; one waits at a time. */
+  async settled(most: number): Promise<void> {
+    if (this.#underWay <= most) return
+    await new Promise<void>((resolve) => {
+      this.#onSettled = () => {
+        if (this.#underWay > most) return
+        this.#onSettled = undefined
+        resolve()
+      }
+    })
+  }
+}
