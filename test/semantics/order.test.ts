@@ -341,4 +341,38 @@ test('8. the order holds over twenty thousand timers, with deletes, changes and 
   })
 })
 
+test('8. what handlers register far ahead, while what is due is being read, fires when its time comes', async () => {
+  for (const count of [100, 500, 3000]) {
+    for (const domain of ['eventTime', 'processingTime'] as const) {
+      const clock = new ManualClock(0)
+      await withStore({ clock }, async (store, _, reopen) => {
+        const first = await store.service('orders')
+        const timers = Array.from({ length: count }, (_, timestamp) => ({
+          key: `k${timestamp % 5}`,
+          timestamp,
+        }))
+        await first[domain].registerMany(timers)
+        const handler = recorder(async ({ timestamp }, context) => {
+          if (timestamp < count)
+            await context[domain].register({ key: 'again', timestamp: timestamp + 1_000_000 })
+        })
+        const again = await reopen()
+        const orders = await again.service('orders', { onEventTime: handler, onProcessingTime: handler })
+        const moveTo = (timestamp: number) =>
+          domain === 'eventTime' ? orders.advanceWatermark(timestamp) : clock.advanceTo(timestamp)
+        await moveTo(count)
+        assert.is(handler.fired.length, count)
+        assert.is(orders[domain].count, count)
+        await moveTo(2_000_000)
+        assert.equal(
+          handler.fired.slice(count).map(({ timestamp }) => timestamp - 1_000_000),
+          timers.map(({ timestamp }) => timestamp),
+          `${count} in ${domain}`,
+        )
+        assert.is(orders[domain].count, 0)
+      })
+    }
+  }
+})
+
 test.run()
