@@ -48,6 +48,21 @@ export function invalidArgument(message: string, cause?: unknown): TidemarkError
   return new TidemarkError('TIDEMARK_INVALID_ARGUMENT', message, cause === undefined ? undefined : { cause })
 }
 
+/** Refuses what is not an object where one is asked for. */
+export function requireObject(value: unknown, what: string): void {
+  if (typeof value === 'object' && value !== null) return
+  throw invalidArgument(`${what} must be an object, not ${value === null ? 'null' : typeof value}`)
+}
+
+/** Refuses what is not a timestamp: whole milliseconds, from -(2^53-1) to 2^53-1. */
+export function requireTimestamp(value: unknown, what: string): void {
+  if (Number.isSafeInteger(value)) return
+  const told = typeof value === 'number' ? String(value) : typeof value
+  throw invalidArgument(
+    `${what} must be a whole number of milliseconds from -(2^53-1) to 2^53-1, not ${told}`,
+  )
+}
+
 /** Asserts an invariant, in production too: where it does not hold, what is stored cannot be trusted. */
 export function invariant(holds: boolean, message: string): asserts holds {
   if (!holds) throw new TidemarkError('TIDEMARK_CORRUPT', `invariant broken: ${message}`)

@@ -6,6 +6,8 @@ export const MAX_KEY_BYTES = 1024
 export const MAX_NAMESPACE_BYTES = 1024
 /** JSON text of a payload, in UTF-8. */
 export const MAX_PAYLOAD_BYTES = 64 * 1024
+/** Arrays and objects inside of each other, in a key or a payload whose schema leaves open what is in it. */
+export const MAX_JSON_DEPTH = 100
 /** JSON text of a checkpoint's metadata, in UTF-8. */
 export const MAX_METADATA_BYTES = 64 * 1024
 /** Name of a service, in UTF-8. */
@@ -77,8 +79,6 @@ export const MAX_CHECKPOINT_FRAME_BYTES = 1024 * 1024
 export const MIN_CHECKPOINT_DEFLATE_BYTES = 1024
 /** Bytes of an identity, in UTF-8: key and namespace, each character escaped, and the rest. */
 export const MAX_IDENTITY_BYTES = 2 * (MAX_KEY_BYTES + MAX_NAMESPACE_BYTES) + 32
-/** Blocks that are compressed at once, on threads that the store's own writes need too. */
-export const MAX_CHECKPOINT_DEFLATES = 2
 /** Bytes that a checkpoint's file is written and read in. */
 export const CHECKPOINT_IO_BYTES = 1024 * 1024
 /** Timers of a queue for each of its sections, at whose ends blocks always end: the unit of writing in parallel. */

@@ -1,6 +1,6 @@
 /** The options of a store, checked and completed. */
 import { type Clock, systemClock } from './clock.ts'
-import { invalidArgument } from './errors.ts'
+import { invalidArgument, requireObject } from './errors.ts'
 import { DEFAULT_MAX_PARALLELISM, MAX_MAX_PARALLELISM } from './limits.ts'
 
 /** What a resolved promise survives: `disk` a loss of power, `os` the death of the process. */
@@ -44,6 +44,7 @@ const ENGINE_DEFAULTS: Required<EngineOptions> = {
 
 /** Throws TIDEMARK_INVALID_ARGUMENT, naming the option. */
 export function checkOptions(options: StoreOptions): CheckedOptions {
+  requireObject(options, 'the options of a store')
   for (const name of Object.keys(options)) {
     if (!KNOWN.has(name))
       throw invalidArgument(`unknown option '${name}': known are ${[...KNOWN].join(', ')}`)
@@ -54,6 +55,7 @@ export function checkOptions(options: StoreOptions): CheckedOptions {
     throw invalidArgument(`durability must be 'disk' or 'os', not ${String(durability)}`)
   }
   if (typeof clock?.now !== 'function') throw invalidArgument('clock must have a function now()')
+  requireObject(engine, 'engine')
   for (const [name, value] of Object.entries(engine)) {
     if (!(name in ENGINE_DEFAULTS)) throw invalidArgument(`unknown option 'engine.${name}'`)
     if (!Number.isSafeInteger(value) || value < 64 * 1024 || value > 1024 * MIB) {

@@ -4,7 +4,7 @@
  */
 import type { Clock } from './clock.ts'
 import type { Engine } from './engine/engine.ts'
-import { invalidArgument, type TidemarkError } from './errors.ts'
+import { invalidArgument, requireObject, requireTimestamp, type TidemarkError } from './errors.ts'
 import type { KeySelection, TimerId, TimerInput } from './firing/handler.ts'
 import type { ServiceFiring } from './firing/service.ts'
 import { MAX_TIMESTAMP, MIN_TIMESTAMP } from './limits.ts'
@@ -40,9 +40,8 @@ export interface QueueParts {
   refusal(): TidemarkError | undefined
 }
 
-function isTimestamp(value: unknown): value is number {
-  return Number.isSafeInteger(value)
-}
+/** Entries that are read at once where few are wanted. */
+const FEW_ENTRIES = 16
 
 /**
  * One service's timers of one time domain. Calls take effect in the order in which they were made, awaited or not; each
@@ -85,6 +84,8 @@ export class TimerQueue<K = string, N = string, P = undefined> {
       const identities: string[] = []
       const timestamps: number[] = []
       const payloads: string[] = []
+      if (typeof timers?.[Symbol.iterator] !== 'function')
+        throw invalidArgument('registerMany takes many timers: an iterable')
       for (const timer of timers) {
         identities.push(codec.identity(this.#queue.prefix, timer))
         timestamps.push(timer.timestamp)
@@ -141,6 +142,7 @@ export class TimerQueue<K = string, N = string, P = undefined> {
    * changes while it is read may be.
    */
   list(selection: ListSelection<K, N> = {}): AsyncGenerator<Timer<K, N, P>> {
+    requireObject(selection, 'the selection of a list')
     const {
       key,
       namespace,
@@ -148,8 +150,8 @@ export class TimerQueue<K = string, N = string, P = undefined> {
       to = MAX_TIMESTAMP,
       limit = Number.POSITIVE_INFINITY,
     } = selection
-    if (!isTimestamp(from)) throw invalidArgument(`from must be a timestamp, not ${String(from)}`)
-    if (!isTimestamp(to)) throw invalidArgument(`to must be a timestamp, not ${String(to)}`)
+    requireTimestamp(from, 'from')
+    requireTimestamp(to, 'to')
     if (limit !== Number.POSITIVE_INFINITY && !(Number.isSafeInteger(limit) && limit >= 0)) {
       throw invalidArgument(`limit must be a whole number, 0 or more, not ${String(limit)}`)
     }
@@ -159,11 +161,19 @@ export class TimerQueue<K = string, N = string, P = undefined> {
     return this.#list(prefix, only, { from, to }, limit)
   }
 
-  /** The earliest timer, or undefined. */
+  /** The earliest timer, or undefined: what stands after the calls made before, and none made after. */
   async next(): Promise<Timer<K, N, P> | undefined> {
-    const range = { from: MIN_TIMESTAMP, to: MAX_TIMESTAMP }
-    for await (const timer of this.#list(undefined, undefined, range, 1)) return timer
-    return undefined
+    const { engine, pipeline, codec } = this.#parts
+    let earliest: Timer<K, N, P> | undefined
+    const run = async () => {
+      const range = { from: MIN_TIMESTAMP, to: MAX_TIMESTAMP }
+      for await (const { identity, timer } of listDue(engine, this.#queue, range, FEW_ENTRIES)) {
+        earliest = codec.timer(identity, timer) as Timer<K, N, P>
+        return
+      }
+    }
+    await this.#call((settle: Settle<void>) => pipeline.submit({ kind: 'read', run, settle }))
+    return earliest
   }
 
   async *#list(
@@ -176,7 +186,7 @@ export class TimerQueue<K = string, N = string, P = undefined> {
     this.#refuse()
     await pipeline.barrier()
     if (limit === 0 || range.from > range.to) return
-    const chunkEntries = limit < 16 ? 16 : undefined
+    const chunkEntries = limit < FEW_ENTRIES ? FEW_ENTRIES : undefined
     const listed =
       prefix === undefined
         ? listDue(engine, this.#queue, range, chunkEntries)
@@ -265,15 +275,19 @@ export class TimerService<K = string, N = string, P = undefined> {
   async advanceWatermark(timestamp: number): Promise<{ fired: number }> {
     const refused = this.#parts.refusal()
     if (refused !== undefined) throw refused
-    if (!isTimestamp(timestamp)) {
-      throw invalidArgument(`a watermark must be a timestamp (a whole number), not ${String(timestamp)}`)
-    }
+    requireTimestamp(timestamp, 'the timestamp of a watermark')
     if (this.#serviceFiring.isCalledByHandler()) {
       throw invalidArgument('a handler cannot advance the watermark: it would wait for itself')
     }
     await new Promise<void>((resolve, reject) => {
       const service = this.#state
-      this.#parts.pipeline.submit({ kind: 'watermark', service, timestamp, settle: { resolve, reject } })
+      // Minus zero is zero.
+      this.#parts.pipeline.submit({
+        kind: 'watermark',
+        service,
+        timestamp: timestamp + 0,
+        settle: { resolve, reject },
+      })
     })
     return { fired: await this.#serviceFiring.drainEventTime() }
   }

@@ -215,14 +215,17 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
   /** What the store holds and does, at once, exactly. */
   stats(): StoreStats {
     const { state, retention } = this.#opened
-    const services: StoreStats['services'] = {}
-    for (const service of state.services) {
-      services[service.name] = {
-        watermark: service.appliedWatermark,
-        eventTime: service.eventTime.appliedCount,
-        processingTime: service.processingTime.appliedCount,
-      }
-    }
+    // From entries: a service may have any name, `__proto__` too.
+    const services = Object.fromEntries(
+      state.services.map(({ name, appliedWatermark, eventTime, processingTime }) => [
+        name,
+        {
+          watermark: appliedWatermark,
+          eventTime: eventTime.appliedCount,
+          processingTime: processingTime.appliedCount,
+        },
+      ]),
+    )
     return {
       version: state.appliedVersion,
       runningSnapshots: this.#running.count,
@@ -321,6 +324,7 @@ function checkParallelism(location: string, record: StoreRecord, options: Checke
 function mismatch(name: string, stored: string, given: string): TidemarkError {
   return new TidemarkError(
     'TIDEMARK_SERVICE_MISMATCH',
-    `service '${name}' has other schemas.\n  stored: ${stored}\n  given:  ${given}\nStart it with the stored ones, or under another name.`,
+    `service '${name}' has other schemas.\n  stored: ${stored}\n  given:  ${given}\n` +
+      'Start it with the stored ones, or under another name.',
   )
 }

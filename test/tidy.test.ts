@@ -178,7 +178,7 @@ test('files and lines stay short', () => {
       ...file('src/wide.ts', `\n${'x'.repeat(tidy.columnsMax + 1)}\n`),
       ...file('src/fits.ts', `${'x'.repeat(tidy.columnsMax)}\n`.repeat(tidy.linesPerFileMax)),
     ]),
-    ['src/long.ts:401: more than 400 lines', 'src/wide.ts:2: more than 120 columns'],
+    ['src/long.ts:401: more than 400 lines', 'src/wide.ts:2: more than 124 columns'],
   )
   none(tidy.sizes(files))
 })

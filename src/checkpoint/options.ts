@@ -1,5 +1,5 @@
 /** The options of one checkpoint, checked before anything is done. */
-import { invalidArgument, TidemarkError } from '../errors.ts'
+import { invalidArgument, requireObject, TidemarkError } from '../errors.ts'
 import { MAX_METADATA_BYTES } from '../limits.ts'
 import { utf8Length } from '../timer/text.ts'
 
@@ -26,6 +26,7 @@ export function checkCheckpoint(directory: string, options: CheckpointOptions): 
   if (typeof directory !== 'string' || directory === '' || directory.includes('\0')) {
     throw invalidArgument('the directory of a checkpoint must be a path')
   }
+  requireObject(options, 'the options of a checkpoint')
   for (const name of Object.keys(options)) {
     if (!KNOWN.has(name))
       throw invalidArgument(`unknown option '${name}': known are ${[...KNOWN].join(', ')}`)

@@ -122,7 +122,8 @@ async function checkMarker(realPath: string, location: string): Promise<boolean>
   if (format > FORMAT_VERSION) {
     throw new TidemarkError(
       'TIDEMARK_UNSUPPORTED_FORMAT',
-      `${location} has format ${format}, and this Tidemark reads up to ${FORMAT_VERSION}: use a newer Tidemark; it was left untouched`,
+      `${location} has format ${format}, and this Tidemark reads up to ${FORMAT_VERSION}: use a newer Tidemark; ` +
+        'it was left untouched',
     )
   }
   return files.some((name) => name.endsWith('.ldb') || name.startsWith('MANIFEST-'))

@@ -1,13 +1,13 @@
 /**
  * The calls that are not decided yet, in order: those that wait, and before them those that a commit has taken.
  *
- * - A commit takes calls from the front until it is full; it stops before a snapshot's cut, before a call that reads a
- *   range while something is under way, and after a deleteAll, whose size shows only when it is read.
+ * - A commit takes calls from the front until it is full; it stops before a snapshot's cut or a read, before a call that
+ *   reads a range while something is under way, and after a deleteAll, whose size shows only when it is read.
  * - A call that one commit cannot hold (registerMany, deleteAll) stays at the front until its last slice.
  * - What the undecided calls will make of a timer is indexed only when somebody asks, each call once.
  */
 import { MAX_COMMIT_CHARACTERS, MAX_COMMIT_EVENTS } from '../limits.ts'
-import { type Call, type CutCall, needsRange } from './calls.ts'
+import { type Call, type CutCall, needsRange, type ReadCall } from './calls.ts'
 
 /** What a commit takes. */
 export interface Taken {
@@ -51,7 +51,16 @@ export class CallQueue {
   /** A snapshot's cut, if one is at the front. */
   takeCut(): CutCall | undefined {
     const call = this.#items[this.#next]
-    if (call?.kind !== 'cut') return undefined
+    return call?.kind === 'cut' ? this.#takeFront(call) : undefined
+  }
+
+  /** A read that wants to be alone, if one is at the front. */
+  takeRead(): ReadCall | undefined {
+    const call = this.#items[this.#next]
+    return call?.kind === 'read' ? this.#takeFront(call) : undefined
+  }
+
+  #takeFront<T extends Call>(call: T): T {
     this.#next++
     this.#undecided = this.#next
     this.#others--
@@ -76,7 +85,7 @@ export class CallQueue {
       characters < MAX_COMMIT_CHARACTERS
     ) {
       const call = this.#items[this.#next]!
-      if (call.kind === 'cut' || (!alone && needsRange(call))) break
+      if (call.kind === 'cut' || call.kind === 'read' || (!alone && needsRange(call))) break
       taken.calls.push(call)
       if (call.kind === 'registerMany') {
         let end = call.done

@@ -147,13 +147,28 @@ export interface PurgeCall {
   readonly settle: Settle<void>
 }
 
+/** A read that has its place among the calls: nothing is under way while it runs. */
+export interface ReadCall {
+  readonly kind: 'read'
+  run(): Promise<void>
+  readonly settle: Settle<void>
+}
+
 /** Resolves when every call before it is durable. */
 export interface BarrierCall {
   readonly kind: 'barrier'
   readonly settle: Settle<void>
 }
 
-export type Call = ContextCall | WatermarkCall | ServiceCall | FireCall | CutCall | PurgeCall | BarrierCall
+export type Call =
+  | ContextCall
+  | WatermarkCall
+  | ServiceCall
+  | FireCall
+  | CutCall
+  | ReadCall
+  | PurgeCall
+  | BarrierCall
 
 /** Whether deciding a call needs a range of the `timers` space, and not only single entries. */
 export function needsRange(call: Call): boolean {

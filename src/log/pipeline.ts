@@ -126,7 +126,8 @@ export class CommitPipeline {
         ? cause
         : new TidemarkError(
             'TIDEMARK_FAILED',
-            `the store failed (${(cause as Error).message}) and writes nothing any more: close it and open it again, then ask what is there`,
+            `the store failed (${(cause as Error).message}) and writes nothing any more: close it and open it again, ` +
+              'then ask what is there',
             { cause },
           )
     for (const underWay of [this.#writing, this.#prepared]) {
@@ -171,6 +172,7 @@ export class CommitPipeline {
     const nothingUnderWay = this.#writing === undefined && this.#prepared === undefined
     try {
       this.#takeCuts()
+      if (nothingUnderWay && this.#startRead()) return
       const taken = this.#queue.take(nothingUnderWay)
       if (taken.calls.length > 0) void this.#readAndDecide(taken)
     } catch (error) {
@@ -187,6 +189,19 @@ export class CommitPipeline {
       if (last === undefined) cut.settle.resolve()
       else last.calls = [...last.calls, cut]
     }
+  }
+
+  /** Starts the read at the front of the queue, if there is one; nothing else begins until it has ended. */
+  #startRead(): boolean {
+    const read = this.#queue.takeRead()
+    if (read === undefined) return false
+    this.#reading = true
+    const end = () => {
+      this.#reading = false
+      this.#schedulePump()
+    }
+    read.run().then(read.settle.resolve, read.settle.reject).finally(end)
+    return true
   }
 
   async #readAndDecide(taken: Taken): Promise<void> {

@@ -3,7 +3,7 @@
  */
 import type { Engine } from '../engine/engine.ts'
 import { END } from '../engine/keyspaces.ts'
-import { TidemarkError } from '../errors.ts'
+import { invalidArgument, requireObject, requireTimestamp, TidemarkError } from '../errors.ts'
 import { MAX_TIMESTAMP, MIN_TIMESTAMP } from '../limits.ts'
 import type { StoreState } from '../log/state.ts'
 import { parseIdentity, queuePrefix, type TimeDomain } from '../timer/identity.ts'
@@ -53,7 +53,13 @@ export class Snapshot {
    * Throws TIDEMARK_CLOSED once the snapshot is released, TIDEMARK_CORRUPT where a stored timer is damaged.
    */
   async *timers(filter: SnapshotFilter = {}): AsyncGenerator<SnapshotTimer> {
-    const { from = MIN_TIMESTAMP, to = MAX_TIMESTAMP } = filter
+    requireObject(filter, 'the filter of a snapshot')
+    const { from = MIN_TIMESTAMP, to = MAX_TIMESTAMP, domain } = filter
+    requireTimestamp(from, 'from')
+    requireTimestamp(to, 'to')
+    if (domain !== undefined && domain !== 'eventTime' && domain !== 'processingTime') {
+      throw invalidArgument(`domain must be 'eventTime' or 'processingTime', not ${String(domain)}`)
+    }
     const key = filter.key === undefined ? undefined : JSON.stringify(filter.key)
     const namespace = filter.namespace === undefined ? undefined : JSON.stringify(filter.namespace)
     this.#check()

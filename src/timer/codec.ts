@@ -2,7 +2,7 @@
  * From a caller's timer to what is stored, and back: validation is here, once, before anything is written.
  */
 import type { z } from 'zod'
-import { invalidArgument, TidemarkError } from '../errors.ts'
+import { invalidArgument, requireTimestamp, TidemarkError } from '../errors.ts'
 import { MAX_KEY_BYTES, MAX_NAMESPACE_BYTES, MAX_PAYLOAD_BYTES } from '../limits.ts'
 import { escapePart, keyPrefix, parseIdentity } from './identity.ts'
 import { keyGroupOf } from './keygroup.ts'
@@ -60,7 +60,7 @@ export class TimerCodec {
       throw invalidArgument('a timer must be an object { key, namespace?, timestamp, payload? }')
     }
     const { timestamp } = timer
-    if (!Number.isSafeInteger(timestamp)) throw invalidArgument(describeTimestamp(timestamp))
+    requireTimestamp(timestamp, 'timestamp')
     return this.prefix(queue, timer.key, timer.namespace ?? '') + encodeTimestamp(timestamp)
   }
 
@@ -110,12 +110,8 @@ export class TimerCodec {
     const { start, end } = this.#keyGroups
     return new TidemarkError(
       'TIDEMARK_KEY_GROUP_OUT_OF_RANGE',
-      `key ${JSON.stringify(key)} belongs to key group ${keyGroup}, and this store holds ${start} to ${end}: ask the instance that holds it`,
+      `key ${JSON.stringify(key)} belongs to key group ${keyGroup}, and this store holds ${start} to ${end}: ` +
+        'ask the instance that holds it',
     )
   }
-}
-
-function describeTimestamp(timestamp: unknown): string {
-  const told = typeof timestamp === 'number' ? String(timestamp) : typeof timestamp
-  return `timestamp must be a whole number of milliseconds from -(2^53-1) to 2^53-1, not ${told}`
 }

@@ -2,12 +2,13 @@
  * Schemas, compiled: what a service's zod schemas mean for the text that is stored.
  *
  * - A value is stored in its schema's encoded form, which must be JSON. A string is stored as it is; anything else as
- *   U+0001 and its JSON with sorted object keys; a string that itself begins with U+0001, as JSON too. So no two
- *   different keys share a text.
+ *   U+0001 and its JSON with sorted object keys; a string that itself begins with U+0001, behind U+0001 and a quote,
+ *   with which no other JSON begins. So no two different keys share a text.
  * - A schema is known by the JSON Schema of its encoded side; equal texts are equal schemas.
  */
 import { z } from 'zod'
 import { invalidArgument, TidemarkError } from '../errors.ts'
+import { MAX_JSON_DEPTH } from '../limits.ts'
 import { utf8Length } from './text.ts'
 
 /** Encodes values of one field into text and back. */
@@ -18,6 +19,8 @@ export interface TextCodec {
 }
 
 const JSON_MARK = '\u0001'
+const STRING_MARK = '\u0001"'
+const QUOTE = 34
 const LONE_SURROGATE = /\p{Surrogate}/u
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
@@ -28,25 +31,38 @@ function canonicalJson(value: unknown): string {
   if (typeof value === 'object' && value !== null) {
     const entries = Object.entries(value).filter(([, field]) => field !== undefined)
     entries.sort(([a], [b]) => (a < b ? -1 : 1))
-    return `{${entries.map(([key, field]) => `${JSON.stringify(key)}:${canonicalJson(field)}`).join(',')}}`
+    return `{${entries.map(([key, field]) => `${canonicalJson(key)}:${canonicalJson(field)}`).join(',')}}`
   }
+  // JSON would escape a lone surrogate; as a key it has no encoding, alone or inside of anything.
+  if (typeof value === 'string') refuseLoneSurrogate(value)
   return JSON.stringify(value)
 }
 
+function refuseLoneSurrogate(text: string): void {
+  if (LONE_SURROGATE.test(text)) throw invalidArgument('a lone surrogate has no encoding')
+}
+
 /** Says what of a value is not JSON and would come back as something else; undefined where all of it is. */
-function whatIsNotJson(value: unknown): string | undefined {
+function whatIsNotJson(value: unknown, within: unknown[] = []): string | undefined {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return undefined
   if (typeof value === 'number') return Number.isFinite(value) ? undefined : `the number ${value}`
-  if (typeof value !== 'object') return `a ${typeof value}`
+  if (typeof value !== 'object') return `a value of type ${typeof value}`
+  if (within.includes(value)) return 'itself'
+  if (within.length >= MAX_JSON_DEPTH) return `more than ${MAX_JSON_DEPTH} levels`
   const prototype = Object.getPrototypeOf(value)
   if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null) {
     return `an instance of ${prototype.constructor?.name ?? 'a class'}`
   }
-  for (const field of Object.values(value)) {
-    if (field === undefined && !Array.isArray(value)) continue
-    const bad = whatIsNotJson(field)
+  within.push(value)
+  // By index: a hole in an array is an element like any other, and not JSON.
+  const fields = Array.isArray(value)
+    ? Array.from(value)
+    : Object.values(value).filter((field) => field !== undefined)
+  for (const field of fields) {
+    const bad = whatIsNotJson(field, within)
     if (bad !== undefined) return bad
   }
+  within.pop()
   return undefined
 }
 
@@ -62,19 +78,26 @@ interface SchemaDefinition {
   catchall?: z.ZodType
 }
 
-function isPlain(schema: z.ZodType): boolean {
+/** `seen`: those being looked at; a schema that refers to itself is plain if all else of it is. */
+function isPlain(schema: z.ZodType, seen = new Set<z.ZodType>()): boolean {
+  if (seen.has(schema)) return true
+  seen.add(schema)
   const definition = schema._zod.def as unknown as SchemaDefinition
   if (PLAIN_LEAVES.has(definition.type)) return true
   switch (definition.type) {
     case 'optional':
     case 'nullable':
-      return isPlain(definition.innerType!)
+      return isPlain(definition.innerType!, seen)
     case 'array':
-      return isPlain(definition.element!)
+      // In an array JSON makes null of undefined.
+      return isPlain(definition.element!, seen) && !definition.element!.safeParse(undefined).success
     case 'object':
-      return definition.catchall === undefined && Object.values(definition.shape!).every(isPlain)
+      return (
+        definition.catchall === undefined &&
+        Object.values(definition.shape!).every((field) => isPlain(field, seen))
+      )
     case 'union':
-      return definition.options!.every(isPlain)
+      return definition.options!.every((option) => isPlain(option, seen))
     default:
       return false
   }
@@ -129,30 +152,34 @@ function checkLength(text: string, maxBytes: number, field: string): void {
     throw invalidArgument(`${field} takes ${bytes} bytes, and may take ${maxBytes} at most`)
 }
 
-/** The text of a key or a namespace. */
-export function encodePart(value: unknown, field: string): string {
-  if (typeof value === 'string') {
-    if (LONE_SURROGATE.test(value))
-      throw invalidArgument(`${field} holds a lone surrogate, which has no encoding`)
-    return value.charCodeAt(0) === 1 ? JSON_MARK + JSON.stringify(value) : value
-  }
+/** The text of a key or a namespace, of which the encoded form may take `maxBytes`. */
+export function encodePart(value: unknown, field: string, maxBytes = Number.POSITIVE_INFINITY): string {
   if (value === undefined) throw invalidArgument(`${field} is missing`)
-  const text = canonicalJson(value)
-  if (LONE_SURROGATE.test(text))
-    throw invalidArgument(`${field} holds a lone surrogate, which has no encoding`)
-  return JSON_MARK + text
+  try {
+    if (typeof value === 'string') {
+      refuseLoneSurrogate(value)
+      checkLength(value, maxBytes, field)
+      return value.charCodeAt(0) === 1 ? STRING_MARK + value : value
+    }
+    const text = canonicalJson(value)
+    checkLength(text, maxBytes, field)
+    return JSON_MARK + text
+  } catch (error) {
+    if (error instanceof TidemarkError && error.message.startsWith(field)) throw error
+    throw invalidArgument(`${field} cannot be encoded: ${(error as Error).message}`, error)
+  }
 }
 
 /** The encoded form (JSON) that a key's or a namespace's text stands for. */
 export function decodePart(text: string): Json {
-  return text.charCodeAt(0) === 1 ? (JSON.parse(text.slice(1)) as Json) : text
+  if (text.charCodeAt(0) !== 1) return text
+  return text.charCodeAt(1) === QUOTE ? text.slice(STRING_MARK.length) : (JSON.parse(text.slice(1)) as Json)
 }
 
 /** The text that the key group of a key is computed from: a string itself, anything else its JSON. */
 export function keyGroupText(text: string): string {
   if (text.charCodeAt(0) !== 1) return text
-  const value = decodePart(text)
-  return typeof value === 'string' ? value : text.slice(1)
+  return text.slice(text.charCodeAt(1) === QUOTE ? STRING_MARK.length : JSON_MARK.length)
 }
 
 /** A codec for keys or namespaces; without a schema, strings. */
@@ -160,11 +187,7 @@ export function compilePart(schema: z.ZodType | undefined, field: string, maxByt
   const encode = schema === undefined ? requireString(field) : compileEncode(schema, field)
   const decode = schema === undefined ? (value: unknown) => value : compileDecode(schema)
   return {
-    encode: (value) => {
-      const text = encodePart(encode(value), field)
-      checkLength(text, maxBytes, field)
-      return text
-    },
+    encode: (value) => encodePart(encode(value), field, maxBytes),
     decode: (text) => decode(decodePart(text)),
   }
 }
@@ -197,7 +220,7 @@ export function compilePayload(schema: z.ZodType | undefined, maxBytes: number):
     encode: (value) => {
       const encoded = encode(value)
       if (encoded === undefined) return ''
-      const text = JSON.stringify(encoded)
+      const text = stringify(encoded)
       checkLength(text, maxBytes, 'payload')
       return text
     },
@@ -210,12 +233,32 @@ export function schemaText(schema: z.ZodType | undefined, field: string, service
   if (schema === undefined) return ''
   try {
     const { $schema: _, ...jsonSchema } = z.toJSONSchema(schema, { io: 'input' }) as Record<string, unknown>
-    return canonicalJson(jsonSchema)
+    return canonicalJson(sortSets(jsonSchema))
   } catch (error) {
     const why = (error as Error).message
     throw invalidArgument(
       `the ${field} schema of service '${service}' does not encode to JSON (${why}): use a zod codec with a JSON side`,
       error,
     )
+  }
+}
+
+/** What JSON Schema writes as a list and means as a set, sorted: equal schemas have equal texts. */
+function sortSets(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortSets)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([name, field]) => {
+      const isSet = (name === 'required' || name === 'enum' || name === 'type') && Array.isArray(field)
+      return [name, isSet ? [...field].sort() : sortSets(field)]
+    }),
+  )
+}
+
+function stringify(value: unknown): string {
+  try {
+    return JSON.stringify(value)
+  } catch (error) {
+    throw invalidArgument(`payload cannot be encoded: ${(error as Error).message}`, error)
   }
 }

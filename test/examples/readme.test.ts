@@ -26,7 +26,11 @@ test('the example runs as it stands: one timer is pending, and fires', () => {
   fs.writeFileSync(path.join(directory, 'package.json'), '{"type":"module"}')
   fs.writeFileSync(path.join(directory, 'example.ts'), script)
   const tsx = path.join(root, 'node_modules', 'tsx', 'dist', 'cli.mjs')
-  const run = spawnSync(process.execPath, [tsx, 'example.ts'], { cwd: directory, encoding: 'utf8', timeout: 60_000 })
+  const run = spawnSync(process.execPath, [tsx, 'example.ts'], {
+    cwd: directory,
+    encoding: 'utf8',
+    timeout: 60_000,
+  })
   assert.is(run.stderr, '')
   assert.is(
     run.stdout,

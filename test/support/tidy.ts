@@ -12,7 +12,7 @@ export interface SourceFile {
 }
 
 export const linesPerFileMax = 400
-export const columnsMax = 120
+export const columnsMax = 124
 
 /**
  * The architecture, from the top down: imports point from an earlier layer to a later one, never back.
@@ -22,6 +22,7 @@ export const layers: readonly (readonly string[])[] = [
   ['src/index.ts'],
   ['src/testing.ts'],
   ['src/store.ts'],
+  ['src/definition.ts'],
   ['src/service.ts'],
   ['src/admin/'],
   ['src/checkpoint/'],
@@ -98,7 +99,8 @@ export function packages(files: readonly SourceFile[], dependencies: readonly st
 
 function packageProblem(file: SourceFile, name: string, dependencies: readonly string[]): string | undefined {
   const engine = file.path.startsWith('src/engine/')
-  if (name === 'classic-level' && !engine) return 'only src/engine/ imports classic-level'
+  // Tests may reach into a store to damage it, and the benchmark measures against the engine itself.
+  if (name === 'classic-level' && !engine && isProduct(file)) return 'only src/engine/ imports classic-level'
   if (!isProduct(file) || dependencies.includes(name)) return undefined
   if (name === 'abstract-level' && engine) return undefined
   if (name === 'memory-level') return 'memory-level is for tests only'
