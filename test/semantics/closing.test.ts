@@ -154,7 +154,7 @@ test('12. a store is closed by the end of its scope', async () => {
 })
 
 for (const domain of ['event time', 'processing time'] as const) {
-  for (const when of ['at once', 'after an await'] as const) {
+  for (const when of ['at once', 'after an await', 'in a then'] as const) {
     test(`12. a ${domain} handler that closes the store ${when} does not wait for itself, and loses nothing`, async () => {
       await withDirectory(async (directory) => {
         const clock = new ManualClock(0)
@@ -163,7 +163,7 @@ for (const domain of ['event time', 'processing time'] as const) {
         const startMs = performance.now()
         const handler = recorder(async ({ key }, { eventTime }) => {
           if (when === 'after an await') await turns(1)
-          await store.close()
+          await (when === 'in a then' ? turns(1).then(() => store.close()) : store.close())
           await eventTime.register({ key: `made by ${key}`, timestamp: 99 }).catch(() => late.push('refused'))
         })
         const orders = await store.service('orders', { onEventTime: handler, onProcessingTime: handler })

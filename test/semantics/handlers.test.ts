@@ -330,25 +330,71 @@ test('10. a slow handler of one service does not hold up another service', async
   })
 })
 
-test('10. a handler that advances the watermark of its own service is refused, and waits for nothing', async () => {
-  for (const when of ['at once', 'after an await'] as const) {
+for (const when of ['at once', 'after an await', 'in a then', 'in a function of its own'] as const) {
+  test(`10. a handler that advances the watermark of its own service ${when} is refused, and waits for nothing`, async () => {
     await withStore({}, async (store) => {
       const outcomes: string[] = []
+      const advance = async () => {
+        await orders.advanceWatermark(5).then(
+          () => outcomes.push('advanced'),
+          (error: TidemarkError) => outcomes.push(error.code),
+        )
+      }
       const orders = await store.service('orders', {
         onEventTime: async () => {
-          if (when === 'after an await') await turns(1)
-          await orders.advanceWatermark(5).then(
-            () => outcomes.push('advanced'),
-            (error: TidemarkError) => outcomes.push(error.code),
+          if (when === 'in a then') return turns(1).then(advance)
+          if (when !== 'at once') await turns(1)
+          await Promise.all(
+            when === 'in a function of its own' ? [turns(1), turns(1).then(advance)] : [advance()],
           )
         },
       })
       await orders.eventTime.register({ key: 'a', timestamp: 1 })
-      const advanced = orders.advanceWatermark(1)
-      await inTime(advanced, `an advance whose handler advances ${when}`)
-      assert.equal(outcomes, ['TIDEMARK_INVALID_ARGUMENT'], when)
+      await inTime(orders.advanceWatermark(1), `an advance whose handler advances ${when}`)
+      assert.equal(outcomes, ['TIDEMARK_INVALID_ARGUMENT'])
     })
-  }
+  })
+}
+
+test('10. while a handler waits, others may advance the watermark, and wait for it', async () => {
+  const entered = gate()
+  const leave = gate()
+  const handler = recorder(async ({ key }) => {
+    if (key !== 'a') return
+    entered.open()
+    await leave.promise
+  })
+  await withStore({}, async (store) => {
+    const orders = await store.service('orders', { onEventTime: handler })
+    await orders.eventTime.register({ key: 'a', timestamp: 1 })
+    await orders.eventTime.register({ key: 'b', timestamp: 5 })
+    const first = orders.advanceWatermark(1)
+    await entered.promise
+    const second = orders.advanceWatermark(5)
+    await turns()
+    assert.equal(handler.names(), ['a@1'])
+    leave.open()
+    assert.equal(await Promise.all([first, second]), [{ fired: 1 }, { fired: 1 }])
+    assert.equal(handler.names(), ['a@1', 'b@5'])
+  })
+})
+
+test('10. a handler of one service may advance the watermark of another', async () => {
+  const handler = recorder()
+  await withStore({}, async (store) => {
+    const outcomes: unknown[] = []
+    const orders = await store.service('orders', {
+      onEventTime: async () => {
+        await turns(1)
+        outcomes.push(await visits.advanceWatermark(9))
+      },
+    })
+    const visits = await store.service('visits', { onEventTime: handler })
+    await visits.eventTime.register({ key: 'v', timestamp: 9 })
+    await orders.eventTime.register({ key: 'o', timestamp: 1 })
+    await inTime(orders.advanceWatermark(1), 'the advance')
+    assert.equal(outcomes, [{ fired: 1 }])
+  })
 })
 
 test('11. event time: a handler that throws stops the advance; its timer and those after it fire at the next', async () => {

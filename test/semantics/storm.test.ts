@@ -11,8 +11,8 @@ const longestHoldMs = 50
 const attempts = 3
 
 /**
- * What holds the event loop holds it every time; a busy machine does so now and then, with the threads that collect
- * garbage waiting for a processor. So one attempt out of three must stay below the limit.
+ * What holds the event loop holds it every time. The garbage of the test itself does so now and then, where a busy
+ * machine leaves its collection to this thread: so one attempt out of three must stay below the limit.
  */
 async function neverHeld(attempt: () => Promise<number>): Promise<void> {
   const heldMs: number[] = []

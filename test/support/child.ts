@@ -7,6 +7,12 @@ import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { eventually } from './eventually.ts'
 
+/** Children that were not waited for: a test that failed leaves none behind, and does not wait for one. */
+const running = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
 export interface Ended {
   code: number | null
   signal: NodeJS.Signals | null
@@ -22,6 +28,7 @@ export class Child {
 
   constructor(process: ChildProcess) {
     this.#process = process
+    running.add(process)
     process.on('message', (message) => this.messages.push(message))
     for (const stream of [process.stdout, process.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
@@ -30,6 +37,7 @@ export class Child {
     }
     this.ended = once(process, 'close').then(([code, signal]) => {
       this.#isOver = true
+      running.delete(process)
       return { code, signal } as Ended
     })
   }
@@ -50,13 +58,18 @@ export class Child {
     this.#process.send(message)
   }
 
-  /** The first message that `matches`; rejects if the process ends without sending it. */
-  message<T>(matches: (message: T) => boolean = () => true): Promise<T> {
-    return eventually(() => {
-      const found = this.messages.find((message) => matches(message as T))
-      if (found === undefined && this.#isOver) throw new Error(`the process ended:\n${this.#output}`)
-      return found as T
-    }, 'a message')
+  /** The first message that `matches`; where none comes the process is killed, and this rejects. */
+  async message<T>(matches: (message: T) => boolean = () => true): Promise<T> {
+    try {
+      return await eventually(() => {
+        const found = this.messages.find((message) => matches(message as T))
+        if (found === undefined && this.#isOver) throw new Error(`the process ended:\n${this.#output}`)
+        return found as T
+      }, 'a message')
+    } catch (error) {
+      await this.kill()
+      throw error
+    }
   }
 
   /** Ends the process as a loss of power would, for everything but what the system has written. */

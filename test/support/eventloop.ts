@@ -2,31 +2,27 @@
 
 import { readFileSync } from 'node:fs'
 
-/** Milliseconds for which this thread was ready to run and had no processor; 0 where the system does not tell. */
-function waitedForProcessorMs(): number {
+/**
+ * Milliseconds for which this thread has run so far. Where the system tells, the time for which a processor was busy
+ * with it: on a busy machine a thread waits for one, and for the threads that collect garbage, and holds nobody up.
+ */
+function ranForMs(): number {
   try {
-    return Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[1]) / 1e6
+    return Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[0]) / 1e6
   } catch {
-    return 0
+    return performance.now()
   }
 }
 
-/**
- * Measures, until it is stopped, for how many milliseconds the event loop was held at most. The time for which other
- * processes kept this thread from a processor is not counted.
- */
+/** Measures, until it is stopped, for how many milliseconds the event loop was held at most. */
 export function watchEventLoop(): () => number {
   let longestMs = 0
-  let last = performance.now()
-  let lastWaited = waitedForProcessorMs()
+  let last = ranForMs()
   let running = true
   const probe = () => {
-    const now = performance.now()
-    const waited = waitedForProcessorMs()
-    longestMs = Math.max(longestMs, now - last - (waited - lastWaited))
-    // The probe itself is not measured.
-    last = performance.now()
-    lastWaited = waited
+    const now = ranForMs()
+    longestMs = Math.max(longestMs, now - last)
+    last = now
     if (running) setImmediate(probe)
   }
   setImmediate(probe)

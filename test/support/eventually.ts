@@ -1,6 +1,6 @@
 // Waiting for what other processes, threads and promises do: for a condition, never for a time.
 
-const deadlineMs = 20_000
+const deadlineMs = 30_000
 
 /** Resolves with what `condition` returns as soon as that is truthy; rejects after a deadline. */
 export async function eventually<T>(condition: () => T | Promise<T>, what = 'the condition'): Promise<T> {
