@@ -252,6 +252,32 @@ test('8. a timer that registers itself again fires again at once, and is new', a
   })
 })
 
+test('8. changed through its service while its handler runs, a timer stands, and is next', async () => {
+  const clock = new ManualClock(0)
+  for (const domain of ['eventTime', 'processingTime'] as const) {
+    await withStore({ clock }, async (store) => {
+      const handler = recorder(async ({ key, timestamp, payload }) => {
+        if (payload === 'old') await queue.register({ key: String(key), timestamp, payload: 'new' })
+      })
+      const definition = { payload: z.string(), onEventTime: handler, onProcessingTime: handler }
+      const orders = await store.service('orders', definition)
+      const queue = orders[domain]
+      for (const timestamp of [1, 2, 3]) {
+        for (const key of ['a', 'b']) await queue.register({ key, timestamp, payload: 'old' })
+      }
+      await (domain === 'eventTime' ? orders.advanceWatermark(5) : clock.advanceTo(5))
+      assert.equal(
+        handler.fired.map(({ key, timestamp, payload }) => `${key}@${timestamp} ${payload}`),
+        [1, 2, 3].flatMap((timestamp) =>
+          ['a', 'b'].flatMap((key) => [`${key}@${timestamp} old`, `${key}@${timestamp} new`]),
+        ),
+      )
+      assert.is(queue.count, 0)
+    })
+    await clock.advanceTo(0)
+  }
+})
+
 test('8. a processing-time timer that a handler registers in the past takes its place in the running pass', async () => {
   const clock = new ManualClock(0)
   const handler = recorder(async ({ key }, { processingTime }) => {
