@@ -13,10 +13,11 @@ import type { CutQueue } from '../snapshot/cut.ts'
 import type { VisibleChunk } from '../snapshot/walk.ts'
 import { addToSetHash } from '../timer/checksum.ts'
 import { IDENTITY_KEY_START, IDENTITY_QUEUE_END, queuePrefix, type TimeDomain } from '../timer/identity.ts'
-import { decodeDigits, decodeTimestamp, TIMESTAMP_CHARACTERS } from '../timer/text.ts'
+import { decodeDigits } from '../timer/text.ts'
 import { BlockEncoder } from './blockencoder.ts'
-import type { BlockRecord, Segment } from './blockindex.ts'
+import type { BlockRecord } from './blockindex.ts'
 import type { CheckpointCut } from './cut.ts'
+import { bytesOf, type TextBytes } from './textbytes.ts'
 
 /** A block that is full, and what the index will tell of it once it is stored. */
 export interface CutBlock {
@@ -36,9 +37,6 @@ export interface CountedQueue {
   setHash: number
 }
 
-/** No identity begins with it: the next one begins a segment. */
-const NO_PREFIX = '-'
-
 export class BlockCutter {
   readonly queues: CountedQueue[] = []
   readonly #byPrefix = new Map<string, CountedQueue>()
@@ -47,9 +45,8 @@ export class BlockCutter {
   readonly #encoder = new BlockEncoder()
   #queue: CountedQueue | undefined
   #section = 0
-  #segments: Segment[] = []
-  #segment: Segment = { keyGroup: 0, count: 0, earliest: 0, latest: 0 }
-  #segmentPrefix = NO_PREFIX
+  /** The key groups of the block, and the index of the first timer of each. */
+  #begun: { keyGroup: number; first: number }[] = []
   #setHash = 0
 
   /** `take` is given each block, one at a time. */
@@ -69,10 +66,12 @@ export class BlockCutter {
   }
 
   async add(chunk: VisibleChunk): Promise<void> {
-    let next = this.#fill(chunk, 0)
+    const identities = bytesOf(chunk.identities)
+    const values = bytesOf(chunk.values)
+    let next = this.#fill(chunk, identities, values, 0)
     while (next < chunk.count) {
       await this.#cut()
-      next = this.#fill(chunk, next)
+      next = this.#fill(chunk, identities, values, next)
     }
   }
 
@@ -81,22 +80,19 @@ export class BlockCutter {
   }
 
   /** Puts timers into the block, from an index on; returns that of the first which has to go into the next one. */
-  #fill({ count, identities, values, checksums }: VisibleChunk, start: number): number {
+  #fill(chunk: VisibleChunk, identities: TextBytes, values: TextBytes, start: number): number {
+    const { count, checksums } = chunk
     const encoder = this.#encoder
     let setHash = this.#setHash
     let i = start
     for (; i < count; i++) {
-      const identity = identities[i]!
-      if (!identity.startsWith(this.#segmentPrefix)) {
-        if (!this.#beginSegment(identity)) break
+      const shared = encoder.sharedWith(identities, i)
+      // It shares service, domain and key group with the one before it, or begins another segment.
+      if (shared < IDENTITY_KEY_START) {
+        if (!this.#beginSegment(chunk.identities[i]!)) break
       } else if (encoder.size >= CHECKPOINT_BLOCK_BYTES) break
-      encoder.add(identity, values[i]!)
+      encoder.add(identities, values, i, shared)
       setHash = addToSetHash(setHash, checksums[i]!)
-      const segment = this.#segment
-      const timestamp = decodeTimestamp(identity, identity.length - TIMESTAMP_CHARACTERS)
-      if (timestamp < segment.earliest) segment.earliest = timestamp
-      if (timestamp > segment.latest) segment.latest = timestamp
-      segment.count++
     }
     this.#setHash = setHash
     return i
@@ -119,25 +115,22 @@ export class BlockCutter {
     }
     this.#queue = queue
     this.#section = section
-    this.#segmentPrefix = identity.slice(0, IDENTITY_KEY_START)
-    this.#segment = {
-      keyGroup,
-      count: 0,
-      earliest: Number.POSITIVE_INFINITY,
-      latest: Number.NEGATIVE_INFINITY,
-    }
-    this.#segments.push(this.#segment)
+    this.#begun.push({ keyGroup, first: this.#encoder.count })
     return true
   }
 
   async #cut(): Promise<void> {
     const queue = this.#queue!
-    const [count, setHash, segments] = [this.#encoder.count, this.#setHash, this.#segments]
+    const { count } = this.#encoder
+    const setHash = this.#setHash
+    const segments = this.#begun.map(({ keyGroup, first }, i) => {
+      const segmentCount = (this.#begun[i + 1]?.first ?? count) - first
+      return { keyGroup, count: segmentCount, ...this.#encoder.timestampRange(first, segmentCount) }
+    })
     const isRepetitive = this.#encoder.isMostlyValues
     queue.count += count
     queue.setHash = addToSetHash(queue.setHash, setHash)
-    this.#segments = []
-    this.#segmentPrefix = NO_PREFIX
+    this.#begun = []
     this.#setHash = 0
     const { serviceId, domain } = queue
     const record = { serviceId, domain, count, setHash, segments }

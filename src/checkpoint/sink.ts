@@ -16,7 +16,7 @@ export class CheckpointSink {
   #spare: Buffer | undefined = Buffer.allocUnsafeSlow(CHECKPOINT_IO_BYTES)
   #gathered = 0
   #writing: Promise<void> = Promise.resolve()
-  #sectionCrc = 0
+  #sectionCrc: number | undefined
   offset = 0
 
   private constructor(file: fs.promises.FileHandle) {
@@ -30,7 +30,7 @@ export class CheckpointSink {
   /** Appends bytes, which may be used for something else once this resolves. */
   async append(bytes: Buffer): Promise<void> {
     this.offset += bytes.length
-    this.#sectionCrc = crc32(bytes, this.#sectionCrc)
+    if (this.#sectionCrc !== undefined) this.#sectionCrc = crc32(bytes, this.#sectionCrc)
     let from = 0
     while (from < bytes.length) {
       const taken = bytes.copy(this.#piece, this.#gathered, from)
@@ -40,10 +40,15 @@ export class CheckpointSink {
     }
   }
 
-  /** The crc32 of what was appended since this was last asked. */
-  takeSectionCrc(): number {
-    const crc = this.#sectionCrc
+  /** From now on, what is appended gets a crc32 of its own. */
+  beginSection(): void {
     this.#sectionCrc = 0
+  }
+
+  /** The crc32 of the section that ends here. */
+  endSection(): number {
+    const crc = this.#sectionCrc ?? 0
+    this.#sectionCrc = undefined
     return crc
   }
 

@@ -25,7 +25,7 @@ import {
   type WrittenCheckpoint,
 } from './cut.ts'
 import { completeFooter, encodeFooter, encodePreamble, FOOTER_BYTES, FOOTER_SHA256_OFFSET } from './format.ts'
-import { FrameWriter } from './framewriter.ts'
+import { appendFrame } from './framewriter.ts'
 import { encodeHead, encodeService } from './header.ts'
 import { verifyFile } from './openfile.ts'
 import type { CheckpointProgress } from './options.ts'
@@ -94,7 +94,6 @@ async function writeFile(
 class FileWriter {
   readonly #cut: CheckpointCut
   readonly #sink: CheckpointSink
-  readonly #frames: FrameWriter
   readonly #options: WriteOptions
   readonly #records: BlockRecord[] = []
   #timers = 0
@@ -102,17 +101,17 @@ class FileWriter {
   constructor(cut: CheckpointCut, sink: CheckpointSink, options: WriteOptions) {
     this.#cut = cut
     this.#sink = sink
-    this.#frames = new FrameWriter(sink)
     this.#options = options
   }
 
   async write(engine: Engine): Promise<{ bytes: number; timers: number }> {
+    this.#sink.beginSection()
     await this.#writeHeader()
-    const headerCrc = this.#sink.takeSectionCrc()
+    const headerCrc = this.#sink.endSection()
     const blocksOffset = this.#sink.offset
     await this.#writeBlocks(engine)
     const indexOffset = this.#sink.offset
-    this.#sink.takeSectionCrc()
+    this.#sink.beginSection()
     const indexFrames = await this.#writeIndex()
     const footer = encodeFooter({
       blocks: this.#records.length,
@@ -122,7 +121,7 @@ class FileWriter {
       indexOffset,
       fileLength: this.#sink.offset + FOOTER_BYTES,
       headerCrc,
-      indexCrc: this.#sink.takeSectionCrc(),
+      indexCrc: this.#sink.endSection(),
     })
     await this.#sink.finish(footer, FOOTER_SHA256_OFFSET, completeFooter)
     return { bytes: this.#sink.offset, timers: this.#timers }
@@ -137,28 +136,27 @@ class FileWriter {
       )
     }
     await this.#sink.append(encodePreamble())
-    await this.#frames.add({ type: 'header', entries: 1, bytes: encodeHead(this.#cut), isRepetitive: true })
+    await appendFrame(this.#sink, {
+      type: 'header',
+      entries: 1,
+      bytes: encodeHead(this.#cut),
+      isRepetitive: true,
+    })
     for (const service of services) {
-      await this.#frames.add({
+      await appendFrame(this.#sink, {
         type: 'service',
         entries: 1,
         bytes: encodeService(service),
         isRepetitive: true,
       })
     }
-    await this.#frames.drain()
   }
 
   async #writeBlocks(engine: Engine): Promise<void> {
-    const cutter = new BlockCutter(this.#cut, ({ record, bytes, isRepetitive }) =>
-      this.#frames.add({
-        type: 'block',
-        entries: record.count,
-        bytes,
-        isRepetitive,
-        onAppended: (length, crc) => this.#records.push({ ...record, length, crc }),
-      }),
-    )
+    const cutter = new BlockCutter(this.#cut, async ({ record, bytes, isRepetitive }) => {
+      const content = { type: 'block' as const, entries: record.count, bytes, isRepetitive }
+      this.#records.push({ ...record, ...(await appendFrame(this.#sink, content)) })
+    })
     const report = progressReporter(totalTimers(this.#cut.services), this.#options.onProgress)
     for await (const chunk of walkVisible(engine, this.#cut.version)) {
       throwIfAborted(this.#options.signal)
@@ -167,7 +165,6 @@ class FileWriter {
       report(this.#timers, this.#sink.offset)
     }
     await cutter.end()
-    await this.#frames.drain()
     for (const queue of cutter.queues) proveQueue(queue, this.#cut.version)
   }
 
@@ -177,7 +174,7 @@ class FileWriter {
     let text = ''
     let entries = 0
     const add = async () => {
-      await this.#frames.add({ type: 'index', entries, bytes: Buffer.from(text), isRepetitive: true })
+      await appendFrame(this.#sink, { type: 'index', entries, bytes: Buffer.from(text), isRepetitive: true })
       frames++
       text = ''
       entries = 0
@@ -188,7 +185,6 @@ class FileWriter {
       if (text.length >= CHECKPOINT_BLOCK_BYTES) await add()
     }
     if (entries > 0) await add()
-    await this.#frames.drain()
     return frames
   }
 }
