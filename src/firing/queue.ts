@@ -304,6 +304,8 @@ export class QueueFiring implements QueueListener {
         isEventTime ? recording.earliestEventTime : recording.earliestProcessingTime,
       )
     }
+    // Registered anew by others while its handler ran, it may stay, and is then the next to fire.
+    if (claim.stale || this.#parts.pipeline.isTouched(claim.identity)) this.#removals.noteStaying(claim)
     this.#removals.begin()
     this.#handled++
     this.#parts.pipeline.submit(claim.finish(standing, recording?.calls))

@@ -31,6 +31,12 @@ export class Removals {
     this.#lowest = Math.min(this.#lowest, earliest)
   }
 
+  /** Notes that a timer may stay after its handler: its place is before all others of its timestamp. */
+  noteStaying(claim: Claim): void {
+    const known = this.#registered.get(claim) ?? Number.POSITIVE_INFINITY
+    this.noteRegistered(claim, Math.min(known, claim.timestamp - 0.5))
+  }
+
   /** Whether a handler registered something that is to fire before `timestamp`. */
   hasRegisteredBefore(timestamp: number): boolean {
     if (this.#lowest >= timestamp) return false
