@@ -15,7 +15,8 @@ import type { EngineOptions } from '../options.ts'
 import { type CheckpointCut, temporaryFileName, type WrittenCheckpoint } from './cut.ts'
 import { type FromWorker, type ToWorker, toldError, type WorkerStart } from './messages.ts'
 import type { CheckpointProgress } from './options.ts'
-import { throwIfAborted, type WriteOptions } from './writer.ts'
+import { throwIfAborted } from './watch.ts'
+import type { WriteOptions } from './writer.ts'
 
 interface Run {
   /** Where the file is until it is whole. */
@@ -46,7 +47,7 @@ export class CheckpointClient {
   async run(cut: CheckpointCut, directory: string, options: WriteOptions = {}): Promise<WrittenCheckpoint> {
     if (this.#closing !== undefined)
       throw new TidemarkError('TIDEMARK_CLOSED', 'the store is closed: open it again')
-    throwIfAborted(options.signal)
+    throwIfAborted(options.signal, 'checkpoint')
     if (this.#thread === undefined || this.#thread.ended)
       this.#thread = new WorkerThread(this.#realPath, this.#sizes)
     return this.#thread.run(cut, directory, options)

@@ -12,7 +12,7 @@ import { isCorruptionError } from '../engine/classic.ts'
 import { syncDirectory } from '../engine/directory.ts'
 import type { Engine } from '../engine/engine.ts'
 import { TidemarkError } from '../errors.ts'
-import { CHECKPOINT_BLOCK_BYTES, MAX_METADATA_BYTES, PROGRESS_INTERVAL_MS } from '../limits.ts'
+import { CHECKPOINT_BLOCK_BYTES, MAX_METADATA_BYTES } from '../limits.ts'
 import { walkVisible } from '../snapshot/walk.ts'
 import { utf8Length } from '../timer/text.ts'
 import { BlockCutter, type CountedQueue } from './blockcutter.ts'
@@ -30,6 +30,7 @@ import { encodeHead, encodeService } from './header.ts'
 import { verifyFile } from './openfile.ts'
 import type { CheckpointProgress } from './options.ts'
 import { CheckpointSink } from './sink.ts'
+import { throttled, throwIfAborted } from './watch.ts'
 
 export interface WriteOptions {
   signal?: AbortSignal
@@ -43,14 +44,14 @@ export async function writeCheckpoint(
   directory: string,
   options: WriteOptions = {},
 ): Promise<WrittenCheckpoint> {
-  throwIfAborted(options.signal)
+  throwIfAborted(options.signal, 'checkpoint')
   const temporary = join(directory, temporaryFileName(cut))
   const path = join(directory, checkpointFileName(cut))
   try {
     await fs.promises.mkdir(directory, { recursive: true, mode: 0o700 })
     const written = await writeFile(engine, cut, temporary, options)
     await verifyFile(temporary, options.signal)
-    throwIfAborted(options.signal)
+    throwIfAborted(options.signal, 'checkpoint')
     await fs.promises.rename(temporary, path)
     await syncDirectory(directory)
     return { path, ...written }
@@ -157,12 +158,13 @@ class FileWriter {
       const content = { type: 'block' as const, entries: record.count, bytes, isRepetitive }
       this.#records.push({ ...record, ...(await appendFrame(this.#sink, content)) })
     })
-    const report = progressReporter(totalTimers(this.#cut.services), this.#options.onProgress)
+    const total = totalTimers(this.#cut.services)
+    const report = throttled(this.#options.onProgress)
     for await (const chunk of walkVisible(engine, this.#cut.version)) {
-      throwIfAborted(this.#options.signal)
+      throwIfAborted(this.#options.signal, 'checkpoint')
       await cutter.add(chunk)
       this.#timers += chunk.count
-      report(this.#timers, this.#sink.offset)
+      report({ timers: this.#timers, bytes: this.#sink.offset, total })
     }
     await cutter.end()
     for (const queue of cutter.queues) proveQueue(queue, this.#cut.version)
@@ -198,25 +200,4 @@ function proveQueue({ service, domain, expected, count, setHash }: CountedQueue,
       `the log says ${expected.count} with set hash ${expected.setHash}, ` +
       `the store has ${count} with set hash ${setHash}: run verify(), and restore a checkpoint`,
   )
-}
-
-/** Tells how far it is, but not more often than anybody wants to know. */
-function progressReporter(
-  total: number,
-  onProgress: ((progress: CheckpointProgress) => void) | undefined,
-): (timers: number, bytes: number) => void {
-  let last = Number.NEGATIVE_INFINITY
-  return (timers, bytes) => {
-    const now = performance.now()
-    if (onProgress === undefined || now - last < PROGRESS_INTERVAL_MS) return
-    last = now
-    onProgress({ timers, bytes, total })
-  }
-}
-
-export function throwIfAborted(signal: AbortSignal | undefined, what = 'checkpoint'): void {
-  if (signal?.aborted !== true) return
-  throw new TidemarkError('TIDEMARK_CHECKPOINT_ABORTED', `the ${what} was aborted; nothing is left of it`, {
-    cause: signal.reason,
-  })
 }
