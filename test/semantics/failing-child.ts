@@ -1,9 +1,10 @@
 // A process in which no file can grow beyond a limit: writes until a write fails, then tells what every call says.
 
 import { TidemarkError, TimerStore } from '../../src/index.ts'
-import { definition, type Failure } from './failing.ts'
+import { ManualClock } from '../../src/testing.ts'
+import { definition, type Failure, type Mode } from './failing.ts'
 
-const [directory, mode] = process.argv.slice(2) as [string, 'register' | 'fire']
+const [directory, mode] = process.argv.slice(2) as [string, Mode]
 const filler = 'x'.repeat(20_000)
 const failure: Failure = { intended: [], acknowledged: [], fired: [], codes: {}, told: [], closed: false }
 
@@ -16,27 +17,33 @@ async function codeOf(call: () => unknown): Promise<string> {
   }
 }
 
-const store = await TimerStore.open(directory, { durability: 'os' })
+const clock = new ManualClock(0)
+const store = await TimerStore.open(directory, { durability: 'os', clock })
 store.on('error', ({ code }) => failure.told.push(code))
+const domain = mode === 'fire by the clock' ? 'processingTime' : 'eventTime'
+const handler = async ({ timestamp }: { timestamp: number }, context: { [D in typeof domain]: Queue }) => {
+  failure.fired.push(timestamp)
+  await context[domain].register({ key: 'made', timestamp: timestamp + 1_000_000, payload: filler })
+}
 const orders = await store.service('orders', {
   ...definition,
-  onEventTime: async ({ timestamp }, { eventTime }) => {
-    failure.fired.push(timestamp)
-    await eventTime.register({ key: 'made', timestamp: timestamp + 1_000_000, payload: filler })
-  },
+  onEventTime: handler,
+  onProcessingTime: handler,
 })
 const snapshot = await store.snapshot()
 
 async function register(timestamp: number): Promise<void> {
   failure.intended.push(timestamp)
   const payload = mode === 'register' ? filler : 'small'
-  await orders.eventTime.register({ key: 'k', timestamp, payload })
+  await orders[domain].register({ key: 'k', timestamp, payload })
   failure.acknowledged.push(timestamp)
 }
 
-if (mode === 'fire') {
-  for (let timestamp = 0; timestamp < 500; timestamp++) await register(timestamp)
-  failure.codes.advanceWatermark = await codeOf(() => orders.advanceWatermark(500))
+if (mode !== 'register') {
+  for (let timestamp = 1; timestamp <= 500; timestamp++) await register(timestamp)
+  failure.codes.firing = await codeOf(() =>
+    mode === 'fire by the clock' ? clock.advanceTo(500) : orders.advanceWatermark(500),
+  )
 } else {
   // Several at a time, so that the failing commit holds more than one call, and more wait behind it.
   for (let round = 0; round < 50; round++) {
@@ -44,6 +51,10 @@ if (mode === 'fire') {
     const outcomes = await Promise.allSettled(calls)
     if (outcomes.some(({ status }) => status === 'rejected')) break
   }
+}
+
+interface Queue {
+  register(timer: { key: string; timestamp: number; payload: string }): Promise<boolean>
 }
 
 const timer = { key: 'k', timestamp: -1 }

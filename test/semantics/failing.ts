@@ -4,6 +4,9 @@ import { z } from 'zod'
 
 export const definition = { payload: z.string().optional() }
 
+/** What the process does until a write fails. */
+export type Mode = 'register' | 'fire' | 'fire by the clock'
+
 export interface Failure {
   /** Timestamps whose register was called. */
   intended: number[]
