@@ -142,7 +142,8 @@ async function buildBeside<T>(target: string, build: (directory: string) => Prom
 
 function failedWith(error: unknown, target: string): TidemarkError {
   if (error instanceof TidemarkError) return error
-  const why = (error as Error).message
+  const { message, cause } = error as Error
+  const why = cause instanceof Error ? `${message}: ${cause.message}` : message
   const what = `${target} could not be restored (${why}): nothing is there; see to it, and restore again`
   return new TidemarkError('TIDEMARK_FAILED', what, { cause: error })
 }

@@ -45,20 +45,31 @@ export async function writeCheckpoint(
   options: WriteOptions = {},
 ): Promise<WrittenCheckpoint> {
   throwIfAborted(options.signal, 'checkpoint')
-  const temporary = join(directory, temporaryFileName(cut))
   const path = join(directory, checkpointFileName(cut))
+  // Where the file is so far.
+  let place = join(directory, temporaryFileName(cut))
   try {
     await fs.promises.mkdir(directory, { recursive: true, mode: 0o700 })
-    const written = await writeFile(engine, cut, temporary, options)
-    await verifyFile(temporary, options.signal)
+    const written = await writeFile(engine, cut, place, options)
+    await verifyWritten(place, options.signal)
     throwIfAborted(options.signal, 'checkpoint')
-    await fs.promises.rename(temporary, path)
+    await fs.promises.rename(place, path)
+    place = path
     await syncDirectory(directory)
     return { path, ...written }
   } catch (error) {
     // Where even that fails, what failed first is what to tell.
-    await fs.promises.rm(temporary, { force: true }).catch(() => {})
+    await fs.promises.rm(place, { force: true }).catch(() => {})
     throw failedWith(error, path)
+  }
+}
+
+async function verifyWritten(path: string, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await verifyFile(path, signal)
+  } catch (cause) {
+    const message = `it does not read as it was written: ${(cause as Error).message}`
+    throw new Error(message, { cause })
   }
 }
 
