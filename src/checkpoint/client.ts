@@ -32,6 +32,8 @@ export class CheckpointClient {
   readonly #realPath: string
   readonly #sizes: Required<EngineOptions>
   #thread: WorkerThread | undefined
+  /** Those before it, which died: their engines, too, are closed before the store's. */
+  readonly #before = new Set<WorkerThread>()
   #closing: Promise<void> | undefined
 
   /** For the store in a directory that this thread has open, and closes only after this client. */
@@ -48,15 +50,23 @@ export class CheckpointClient {
     if (this.#closing !== undefined)
       throw new TidemarkError('TIDEMARK_CLOSED', 'the store is closed: open it again')
     throwIfAborted(options.signal, 'checkpoint')
-    if (this.#thread === undefined || this.#thread.ended)
-      this.#thread = new WorkerThread(this.#realPath, this.#sizes)
+    if (this.#thread?.ended === true) {
+      this.#before.add(this.#thread)
+      this.#thread = undefined
+    }
+    this.#thread ??= new WorkerThread(this.#realPath, this.#sizes)
     return this.#thread.run(cut, directory, options)
   }
 
   /** Aborts what runs, and ends the worker. */
   close(): Promise<void> {
-    this.#closing ??= this.#thread?.close() ?? Promise.resolve()
+    this.#closing ??= this.#close()
     return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    if (this.#thread !== undefined) await this.#thread.close()
+    for (const thread of this.#before) await thread.close()
   }
 }
 
