@@ -115,8 +115,10 @@ export class StoreBuilder {
     const totals = this.#state.queueOf(record.serviceId, record.domain)!.decided
     totals.count += count
     for (let i = 0; i < count; i++) totals.setHash = addToSetHash(totals.setHash, checksums[i]!)
-    for (const { keyGroup, earliest } of record.segments) {
-      if (this.#isWanted(keyGroup) && earliest < totals.low) totals.low = earliest
+    for (const { keyGroup, earliest, latest } of record.segments) {
+      if (!this.#isWanted(keyGroup)) continue
+      totals.low = Math.min(totals.low, earliest)
+      totals.high = Math.max(totals.high, latest)
     }
   }
 
