@@ -315,7 +315,7 @@ export class QueueFiring implements QueueListener {
     this.#putDown(claim)
     this.retries.forget(claim.identity)
     // Registered anew while its handler ran: it stays, and its turn comes again.
-    if (!claim.removed) this.window.add(claim.timer)
+    if (!claim.removed && this.#parts.pipeline.failure === undefined) this.window.add(claim.timer)
     this.#removals.end(claim)
   }
 

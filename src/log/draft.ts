@@ -28,7 +28,7 @@ export interface DraftSources {
   /** Version of the newest running snapshot, or 0. */
   newestSnapshot: number
   /** What stands before this commit. */
-  lookup(identity: string): Standing
+  lookup(identity: string, queue: QueueState, timestamp: number): Standing
   /** What stands behind a prefix before this commit, in order of identity. */
   range(call: ContextCall): readonly { identity: string; timer: StoredTimer }[]
 }
@@ -51,15 +51,15 @@ export class Draft {
     this.#versionText = encodeCount(this.version)
   }
 
-  standing(identity: string): Standing {
+  standing(queue: QueueState, identity: string, timestamp: number): Standing {
     const changed = this.changed.get(identity)
-    if (changed === undefined) return this.#sources.lookup(identity)
+    if (changed === undefined) return this.#sources.lookup(identity, queue, timestamp)
     return changed ?? undefined
   }
 
   /** Registers a timer; true: it is new. One that stands keeps all but its payload. */
   register(queue: QueueState, identity: string, timestamp: number, payload: string): boolean {
-    const before = this.standing(identity)
+    const before = this.standing(queue, identity, timestamp)
     if (before === undefined) {
       const orderText = this.#versionText + encodeCount(this.events.length)
       const timer = makeStored(identity, this.version, orderText, this.version, payload)
@@ -68,6 +68,7 @@ export class Draft {
       totals.count++
       totals.setHash = addToSetHash(totals.setHash, timer.checksum)
       if (timestamp < totals.low) totals.low = timestamp
+      if (timestamp > totals.high) totals.high = timestamp
       this.#push('register', queue, identity, timestamp, timer, undefined, false)
       this.#change(identity, timer)
       return true
@@ -93,7 +94,7 @@ export class Draft {
 
   /** Removes a timer; true: it was there. */
   delete(queue: QueueState, identity: string, timestamp: number): boolean {
-    const before = this.standing(identity)
+    const before = this.standing(queue, identity, timestamp)
     if (before === undefined) return false
     this.#remove('delete', queue, identity, timestamp, before)
     return true
@@ -123,11 +124,12 @@ export class Draft {
 
   /** Removes a fired timer, unless it was deleted or changed since its handler was given it; then its handler's calls. */
   fire(call: FireCall): void {
-    const before =
-      call.isStale() || this.changed.has(call.identity) ? this.standing(call.identity) : call.fired
+    const { queue, identity, timestamp } = call
+    const mayDiffer = call.isStale() || this.changed.has(identity)
+    const before = mayDiffer ? this.standing(queue, identity, timestamp) : call.fired
     if (before !== undefined && before.value === call.fired.value) {
       call.removed = true
-      this.#remove('fire', call.queue, call.identity, call.timestamp, before)
+      this.#remove('fire', queue, identity, timestamp, before)
     }
     for (const made of call.calls) this.context(made)
   }
@@ -154,7 +156,7 @@ export class Draft {
     } else if (call.kind === 'delete') {
       call.answer = this.delete(call.queue, call.identity, call.timestamp)
     } else {
-      call.answer = this.standing(call.identity) !== undefined
+      call.answer = this.standing(call.queue, call.identity, call.timestamp) !== undefined
     }
   }
 

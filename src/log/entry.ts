@@ -54,7 +54,8 @@ export type LoggedEvent =
 /** The text of a queue's totals. */
 function totalsText(serviceId: number, domain: TimeDomain, totals: QueueTotals): string {
   const queue = encodePair(serviceId) + (domain === 'eventTime' ? 'e' : 'p')
-  return queue + encodeCount(totals.count) + encodeTimestamp(totals.setHash) + encodeTimestamp(totals.low)
+  const bounds = encodeTimestamp(totals.low) + encodeTimestamp(totals.high)
+  return queue + encodeCount(totals.count) + encodeTimestamp(totals.setHash) + bounds
 }
 
 function eventText(event: CommitEvent): string {
@@ -161,6 +162,7 @@ export function parseEntry(key: string, value: string): ParsedEntry | undefined 
       count: cursor.count(),
       setHash: cursor.timestamp(),
       low: cursor.timestamp(),
+      high: cursor.timestamp(),
     })
   }
   const watermarks: ParsedEntry['watermarks'] = []

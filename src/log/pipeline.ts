@@ -233,7 +233,8 @@ export class CommitPipeline {
       state,
       timeMs: this.#parts.now(),
       newestSnapshot: this.#parts.newestSnapshot(),
-      lookup: (identity) => {
+      lookup: (identity, queue, timestamp) => {
+        if (reads.isNew(queue, timestamp)) return undefined
         for (const changes of overlays) {
           const standing = changes.get(identity)
           if (standing !== undefined) return standing ?? undefined

@@ -12,6 +12,7 @@ import { parseStored, type StoredTimer } from '../timer/stored.ts'
 import type { Taken } from './callqueue.ts'
 import type { Call, ContextCall } from './calls.ts'
 import type { Changes } from './draft.ts'
+import type { QueueState } from './state.ts'
 
 interface RangeTimer {
   identity: string
@@ -23,19 +24,28 @@ export class CallReads {
   readonly #values: readonly (string | undefined)[]
   readonly #ranges: ReadonlyMap<Call, RangeTimer[]>
   readonly #inRanges = new Map<string, string>()
+  /** Each queue's upper bound when this was read: above it nothing stood. */
+  readonly #highs: ReadonlyMap<QueueState, number>
   #at = 0
 
   constructor(
-    identities: readonly string[],
+    { identities, highs }: Asked,
     values: readonly (string | undefined)[],
     ranges: ReadonlyMap<Call, RangeTimer[]>,
   ) {
+    this.#highs = highs
     this.#identities = identities
     this.#values = values
     this.#ranges = ranges
     for (const timers of ranges.values()) {
       for (const { identity, timer } of timers) this.#inRanges.set(identity, timer.value)
     }
+  }
+
+  /** Whether a timer cannot have stood, so that it was not even read. */
+  isNew(queue: QueueState, timestamp: number): boolean {
+    const high = this.#highs.get(queue)
+    return high !== undefined && timestamp > high
   }
 
   /** The value that was read; undefined: there was none; null: it was not asked for. */
@@ -65,35 +75,49 @@ export async function readFor(
   taken: Taken,
   overlays: readonly Changes[],
 ): Promise<CallReads> {
-  const identities: string[] = []
-  const ranges: Call[] = []
-  for (const call of taken.calls) collect(call, taken, identities, ranges)
+  const asked: Asked = { identities: [], ranges: [], highs: new Map() }
+  for (const call of taken.calls) collect(call, taken, asked)
+  const { identities, ranges } = asked
   const found = new Map<Call, RangeTimer[]>()
   if (ranges.length > 0 && overlays.length > 0)
     throw new Error('a range was read while a commit was under way')
   const values = identities.length === 0 ? [] : engine.getMany(identities)
   await Promise.all(ranges.map(async (call) => found.set(call, await readRange(engine, call, taken))))
-  return new CallReads(identities, await values, found)
+  return new CallReads(asked, await values, found)
 }
 
-function collect(call: Call, taken: Taken, identities: string[], ranges: Call[]): void {
+/** What the calls of a commit ask for. */
+interface Asked {
+  identities: string[]
+  ranges: Call[]
+  highs: Map<QueueState, number>
+}
+
+/** Asks for a timer, unless it lies above all that stands in its queue: deadlines mostly grow. */
+function ask({ identities, highs }: Asked, queue: QueueState, identity: string, timestamp: number): void {
+  const { high } = queue.decided
+  if (timestamp <= high) identities.push(identity)
+  else if (!highs.has(queue)) highs.set(queue, high)
+}
+
+function collect(call: Call, taken: Taken, asked: Asked): void {
   switch (call.kind) {
     case 'register':
     case 'delete':
     case 'has':
-      identities.push(call.identity)
+      ask(asked, call.queue, call.identity, call.timestamp)
       break
     case 'registerMany': {
       const end = call === taken.last ? taken.registerManyEnd! : call.identities.length
-      for (let i = call.done; i < end; i++) identities.push(call.identities[i]!)
+      for (let i = call.done; i < end; i++) ask(asked, call.queue, call.identities[i]!, call.timestamps[i]!)
       break
     }
     case 'replace':
     case 'deleteAll':
-      ranges.push(call)
+      asked.ranges.push(call)
       break
     case 'fire':
-      for (const made of call.calls) collect(made, taken, identities, ranges)
+      for (const made of call.calls) collect(made, taken, asked)
       break
   }
 }

@@ -2,17 +2,19 @@
  * What a store knows of its services and queues without reading: exact counts, set hashes, watermarks.
  *
  * - `decided` runs ahead of `applied` by the commits that are under way. Answers are decided; what users see is applied.
+ * - `high` is a timestamp that no timer of the queue lies above: what is registered above it is new, and need not be read.
  * - `low` is a timestamp that no timer of the queue lies below: where reading what is due begins, past what was deleted.
  */
 import { MAX_TIMESTAMP, MIN_TIMESTAMP } from '../limits.ts'
 import { queuePrefix, type TimeDomain } from '../timer/identity.ts'
 import type { TimerEvent } from './events.ts'
 
-/** Count, set hash and lower bound of a queue, after a version. */
+/** Count, set hash and bounds of a queue, after a version. */
 export interface QueueTotals {
   count: number
   setHash: number
   low: number
+  high: number
 }
 
 /** Hears of every event of a queue, when it is decided and when it is durable. */
@@ -27,7 +29,7 @@ export class QueueState {
   readonly domain: TimeDomain
   /** The four characters that begin every identity of this queue. */
   readonly prefix: string
-  readonly decided: QueueTotals = { count: 0, setHash: 0, low: MAX_TIMESTAMP }
+  readonly decided: QueueTotals = { count: 0, setHash: 0, low: MAX_TIMESTAMP, high: MIN_TIMESTAMP }
   appliedCount = 0
   /** The version whose commit touched this queue last: what it must tell the totals of. */
   touchedIn = 0

@@ -112,13 +112,14 @@ function hole(first: number, last: number): TidemarkError {
 }
 
 function foldInto(state: StoreState, entry: ParsedEntry): void {
-  for (const { serviceId, domain, count, setHash, low } of entry.totals) {
+  for (const { serviceId, domain, count, setHash, low, high } of entry.totals) {
     const queue = state.queueOf(serviceId, domain)
     if (queue === undefined)
       throw corrupt(`version ${entry.version} names service ${serviceId}, which has no record`)
     queue.decided.count = count
     queue.decided.setHash = setHash
     queue.decided.low = low
+    queue.decided.high = high
     queue.appliedCount = count
   }
   for (const { serviceId, watermark } of entry.watermarks) {

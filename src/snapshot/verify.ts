@@ -136,6 +136,11 @@ function checkTimer(
   if (timer === undefined || parts === undefined) return { wrong: 'the entry is damaged' }
   const due = dueKey(identity, timer.orderText)
   const { orderText } = timer
+  const queue = state.queueOf(parts.serviceId, parts.domain)
+  // `high` only rises while the store is open, so a timer that stood when it was read lies below it now.
+  if (queue !== undefined && parts.timestamp > queue.decided.high) {
+    return { due, orderText, wrong: `it lies above ${queue.decided.high}, the upper bound of its queue` }
+  }
   if (state.services[parts.serviceId] === undefined) {
     return { due, orderText, wrong: `it names service ${parts.serviceId}, which there is not` }
   }

@@ -4,11 +4,11 @@
 import type { z } from 'zod'
 import { invalidArgument, requireTimestamp, TidemarkError } from '../errors.ts'
 import { MAX_KEY_BYTES, MAX_NAMESPACE_BYTES, MAX_PAYLOAD_BYTES } from '../limits.ts'
-import { escapePart, keyPrefix, parseIdentity } from './identity.ts'
+import { escapePart, parseIdentity } from './identity.ts'
 import { keyGroupOf } from './keygroup.ts'
 import { compilePart, compilePayload, keyGroupText, schemaText, type TextCodec } from './schema.ts'
 import { payloadText, type StoredTimer } from './stored.ts'
-import { encodeTimestamp } from './text.ts'
+import { encodeTimestamp, encodeTriple } from './text.ts'
 
 /** The schemas of a service; what is left out is a string key, a string namespace, no payload. */
 export interface ServiceSchemas {
@@ -61,17 +61,26 @@ export class TimerCodec {
     }
     const { timestamp } = timer
     requireTimestamp(timestamp, 'timestamp')
-    return this.prefix(queue, timer.key, timer.namespace ?? '') + encodeTimestamp(timestamp)
+    // Few and short joints: a text of many takes long to flatten, and this is called for every timer.
+    const { namespace = '' } = timer
+    const at = encodeTimestamp(timestamp)
+    const tail = `\0${namespace === '' ? this.#emptyNamespace() : this.namespace(namespace)}\0${at}`
+    return this.#keyText(queue, timer.key) + tail
   }
 
   /** The prefix of every timer of a key, or of a key and a namespace. */
   prefix(queue: string, key: unknown, namespace?: unknown): string {
+    const prefix = `${this.#keyText(queue, key)}\0`
+    return namespace === undefined ? prefix : `${prefix}${this.namespace(namespace)}\0`
+  }
+
+  /** Queue, key group and key. */
+  #keyText(queue: string, key: unknown): string {
     const text = this.#key.encode(key)
     const keyGroup = keyGroupOf(keyGroupText(text), this.#maxParallelism)
     if (keyGroup < this.#keyGroups.start || keyGroup > this.#keyGroups.end)
       throw this.#outOfRange(key, keyGroup)
-    const prefix = keyPrefix(queue, keyGroup, escapePart(text))
-    return namespace === undefined ? prefix : `${prefix}${this.namespace(namespace)}\0`
+    return queue + encodeTriple(keyGroup) + escapePart(text)
   }
 
   /** The escaped text of a namespace. */

@@ -1,0 +1,102 @@
+// The window of due timers: what is registered while a page is being read is in it, wherever the page ends.
+
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { Entry, ScanRange } from '../../src/engine/engine.ts'
+import { type DueTimer, DueWindow } from '../../src/firing/window.ts'
+import { MIN_WINDOW_PAGE_TIMERS } from '../../src/limits.ts'
+import { ServiceState } from '../../src/log/state.ts'
+import { keyPrefix } from '../../src/timer/identity.ts'
+import { dueKey, dueValue, orderTextOf } from '../../src/timer/stored.ts'
+import { encodeTimestamp } from '../../src/timer/text.ts'
+import { SlowEngine } from '../support/engine.ts'
+
+const queue = () => new ServiceState(0, 'service', '{}').eventTime
+
+function due(timestamp: number, version: number): DueTimer {
+  const identity = `${keyPrefix('t--e', 0, `k${version}`)}\0${encodeTimestamp(timestamp)}`
+  return { identity, timestamp, orderText: orderTextOf(version, 0), removed: false }
+}
+
+/** A window on stored timers, whose page is read only when `read` is called. */
+async function slowWindow(stored: DueTimer[]) {
+  const engine = await SlowEngine.open()
+  const batch = engine.batch()
+  for (const { identity, orderText } of stored) {
+    const key = dueKey(identity, orderText)
+    batch.put(key, dueValue(key, identity))
+  }
+  batch.put('x', 'x')
+  await engine.write(batch, false)
+  let read = () => {}
+  const scan = engine.scan.bind(engine)
+  engine.scan = (range: ScanRange) => {
+    const view = scan(range)
+    return {
+      read: async (): Promise<Entry[]> => {
+        const entries = await view.read()
+        await new Promise<void>((resolve) => {
+          read = resolve
+        })
+        return entries
+      },
+    }
+  }
+  const state = queue()
+  state.decided.low = stored[0]?.timestamp ?? 0
+  const window = new DueWindow(
+    engine,
+    state,
+    () => false,
+    (key) => assert.unreachable(key),
+  )
+  const reading = window.readPage()
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
+  const finish = () => {
+    read()
+    return reading
+  }
+  return { window, finish }
+}
+
+function takeAll(window: DueWindow): number[] {
+  const timestamps: number[] = []
+  for (let timer = window.take(); timer !== undefined; timer = window.take()) timestamps.push(timer.timestamp)
+  return timestamps
+}
+
+test('a timer applied while the last page is read is in the window, below and beyond what the page shows', async () => {
+  const { window, finish } = await slowWindow([due(10, 1), due(20, 2)])
+  window.add(due(15, 3))
+  window.add(due(25, 4))
+  window.add(due(5, 5))
+  await finish()
+  assert.equal(takeAll(window), [5, 10, 15, 20, 25])
+  assert.is(window.needsPage, false)
+})
+
+test('a timer applied while a page is read that is not the last waits beyond its end for the next one', async () => {
+  const stored = Array.from({ length: MIN_WINDOW_PAGE_TIMERS + 5 }, (_, i) => due(10 + i, 1 + i))
+  const { window, finish } = await slowWindow(stored)
+  window.add(due(11, 9000))
+  window.add(due(100_000, 9001))
+  await finish()
+  const taken = takeAll(window)
+  assert.equal(taken.slice(0, 4), [10, 11, 11, 12])
+  assert.is(taken.length, MIN_WINDOW_PAGE_TIMERS + 1)
+  assert.is(window.needsPage, true)
+})
+
+test('a timer removed and registered again while a page is read is in the window once, in its new place', async () => {
+  const old = due(10, 1)
+  const { window, finish } = await slowWindow([old, due(10, 2)])
+  window.remove(old.identity)
+  window.add({ ...old, orderText: orderTextOf(3, 0) })
+  await finish()
+  const first = window.take()
+  const second = window.take()
+  assert.equal([first?.orderText, second?.orderText], [orderTextOf(2, 0), orderTextOf(3, 0)])
+  assert.is(window.take(), undefined)
+})
+
+test.run()
