@@ -41,7 +41,10 @@ export class DueWindow {
   /** A `due` entry that cannot be read: reported, and passed over. */
   readonly #onDamaged: (key: string) => void
   readonly #isInHand: (identity: string, orderText: string) => boolean
-  /** Binary heap; removed timers stay until they reach its top. */
+  /** What pages brought, in order, from `#runAt` on; each page goes behind the one before. */
+  #run: DueTimer[] = []
+  #runAt = 0
+  /** What was registered since, as a binary heap. Removed timers stay in both until their turn comes. */
   #heap: DueTimer[] = []
   readonly #live = new Map<string, DueTimer>()
   /** Last `due` key that was read. */
@@ -68,12 +71,15 @@ export class DueWindow {
 
   /** The earliest timer, if the window knows it; when not, `needsPage` tells whether the store may. */
   head(): DueTimer | undefined {
-    let head = this.#heap[0]
-    while (head?.removed === true) {
+    let ofRun = this.#run[this.#runAt]
+    while (ofRun?.removed === true) ofRun = this.#run[++this.#runAt]
+    let ofHeap = this.#heap[0]
+    while (ofHeap?.removed === true) {
       this.#popHeap()
-      head = this.#heap[0]
+      ofHeap = this.#heap[0]
     }
-    return head
+    if (ofHeap === undefined) return ofRun
+    return ofRun === undefined || isBefore(ofHeap, ofRun) ? ofHeap : ofRun
   }
 
   get needsPage(): boolean {
@@ -84,7 +90,8 @@ export class DueWindow {
   take(): DueTimer | undefined {
     const head = this.head()
     if (head === undefined) return undefined
-    this.#popHeap()
+    if (head === this.#heap[0]) this.#popHeap()
+    else this.#runAt++
     this.#live.delete(head.identity)
     return head
   }
@@ -135,6 +142,8 @@ export class DueWindow {
 
   #extend(entries: Entry[], complete: boolean): void {
     this.#complete = complete
+    this.#run = this.#run.slice(this.#runAt)
+    this.#runAt = 0
     for (const [key, value] of entries) {
       const due = parseDue(key, value)
       if (due === undefined) {
@@ -143,7 +152,8 @@ export class DueWindow {
       }
       if (this.#isInHand(due.identity, due.orderText)) continue
       const timestamp = decodeTimestamp(key, IDENTITY_QUEUE_END)
-      this.#insert({ identity: due.identity, timestamp, orderText: due.orderText, removed: false })
+      const timer = { identity: due.identity, timestamp, orderText: due.orderText, removed: false }
+      if (this.#makeLive(timer)) this.#run.push(timer)
     }
     const last = entries.at(-1)
     if (last === undefined) return
@@ -162,30 +172,38 @@ export class DueWindow {
   }
 
   #insert(timer: DueTimer): void {
+    if (!this.#makeLive(timer)) return
+    this.#pushHeap(timer)
+    if (this.#run.length - this.#runAt + this.#heap.length > MAX_WINDOW_TIMERS) this.#shrink()
+  }
+
+  /** Makes a timer its identity's; false: the same one, or a newer one, is there. */
+  #makeLive(timer: DueTimer): boolean {
     const known = this.#live.get(timer.identity)
     if (known !== undefined) {
-      if (known.orderText >= timer.orderText) return
+      if (known.orderText >= timer.orderText) return false
       known.removed = true
     }
     timer.removed = false
     this.#live.set(timer.identity, timer)
-    this.#pushHeap(timer)
-    if (this.#heap.length > MAX_WINDOW_TIMERS) this.#shrink()
+    return true
   }
 
   /** Gives the later half back to the store, so that memory stays bounded whatever is registered. */
   #shrink(): void {
     // A page under way began at the end that stands: taking it back now would leave a gap.
     if (this.#arrivals !== undefined) return
-    const sorted = this.#heap.filter((timer) => !timer.removed).sort((a, b) => (isBefore(a, b) ? -1 : 1))
-    if (sorted.length <= MAX_WINDOW_TIMERS / 2) {
-      this.#heap = sorted
-      return
-    }
+    const sorted = [...this.#run.slice(this.#runAt), ...this.#heap]
+      .filter((timer) => !timer.removed)
+      .sort((a, b) => (isBefore(a, b) ? -1 : 1))
+    this.#run = sorted
+    this.#runAt = 0
+    this.#heap = []
+    if (sorted.length <= MAX_WINDOW_TIMERS / 2) return
     const kept = sorted.slice(0, MAX_WINDOW_TIMERS / 2)
     for (let i = kept.length; i < sorted.length; i++) this.#live.delete(sorted[i]!.identity)
     const end = kept.at(-1)!
-    this.#heap = kept
+    this.#run = kept
     this.#end = `d${this.#queue.prefix.slice(1)}${encodeTimestamp(end.timestamp)}${end.orderText}`
     this.#endTimer = end
     this.#complete = false

@@ -4,11 +4,11 @@
 import type { z } from 'zod'
 import { invalidArgument, requireTimestamp, TidemarkError } from '../errors.ts'
 import { MAX_KEY_BYTES, MAX_NAMESPACE_BYTES, MAX_PAYLOAD_BYTES } from '../limits.ts'
-import { escapePart, parseIdentity } from './identity.ts'
+import { escapePart, IDENTITY_KEY_START, timestampText, unescapePart } from './identity.ts'
 import { keyGroupOf } from './keygroup.ts'
 import { compilePart, compilePayload, keyGroupText, schemaText, type TextCodec } from './schema.ts'
 import { payloadText, type StoredTimer } from './stored.ts'
-import { encodeTimestamp, encodeTriple } from './text.ts'
+import { decodeTimestamp, encodeTimestamp, encodeTriple, TIMESTAMP_CHARACTERS } from './text.ts'
 
 /** The schemas of a service; what is left out is a string key, a string namespace, no payload. */
 export interface ServiceSchemas {
@@ -38,6 +38,9 @@ export function schemasText(schemas: ServiceSchemas, service: string): string {
     payload: schemaText(schemas.payload, 'payload', service),
   })
 }
+
+/** Where a namespace ends, from the end of an identity. */
+const NAMESPACE_END = -TIMESTAMP_CHARACTERS - 1
 
 export class TimerCodec {
   readonly #key: TextCodec
@@ -92,15 +95,18 @@ export class TimerCodec {
     return this.#payload.encode(value)
   }
 
-  /** What a handler is given. */
+  /** What a listing gives. */
   timer(identity: string, stored: StoredTimer): AnyTimer {
-    const parts = parseIdentity(identity)
-    if (parts === undefined)
-      throw new TidemarkError('TIDEMARK_CORRUPT', `no timer is ${JSON.stringify(identity)}`)
+    return this.timerAt(identity, decodeTimestamp(timestampText(identity), 0), stored)
+  }
+
+  /** What a handler is given: its timestamp is known. */
+  timerAt(identity: string, timestamp: number, stored: StoredTimer): AnyTimer {
+    const keyEnd = identity.indexOf('\0', IDENTITY_KEY_START)
     const timer: AnyTimer = {
-      key: this.#key.decode(parts.key),
-      namespace: this.#namespace.decode(parts.namespace),
-      timestamp: parts.timestamp,
+      key: this.#key.decode(unescapePart(identity.slice(IDENTITY_KEY_START, keyEnd))),
+      namespace: this.#namespace.decode(unescapePart(identity.slice(keyEnd + 1, NAMESPACE_END))),
+      timestamp,
     }
     const payload = this.#payload.decode(payloadText(stored))
     if (payload !== undefined) timer.payload = payload
