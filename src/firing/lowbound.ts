@@ -5,8 +5,6 @@
  * - It is raised only to what the window, the timers in hand and the registers under way allow.
  */
 import type { QueueState, StoreState } from '../log/state.ts'
-import type { Claim } from './claim.ts'
-import type { Retries } from './retries.ts'
 import type { DueWindow } from './window.ts'
 
 export class LowBound {
@@ -33,10 +31,9 @@ export class LowBound {
     while (this.#registered.length > 0 && this.#registered[0]!.version < version) this.#registered.shift()
   }
 
-  raise(window: DueWindow, retries: Retries, inHand: Iterable<Claim>): void {
+  raise(window: DueWindow): void {
     if (this.#state.appliedVersion < this.#firstSeen) return
-    let low = Math.min(window.low(), retries.low())
-    for (const claim of inHand) if (claim.timestamp < low) low = claim.timestamp
+    let low = window.low()
     for (const registered of this.#registered) {
       if (registered.version > this.#state.appliedVersion && registered.low < low) low = registered.low
     }

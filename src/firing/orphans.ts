@@ -6,7 +6,7 @@ import type { Engine } from '../engine/engine.ts'
 import { TidemarkError } from '../errors.ts'
 import type { CommitPipeline } from '../log/pipeline.ts'
 import { dueKey } from '../timer/stored.ts'
-import type { DueTimer } from './window.ts'
+import type { DueTimer } from './due.ts'
 
 /** Removes the due entry of a timer that did not stand, if it is still there; returns what to tell. */
 export async function removeIfOrphan(

@@ -17,8 +17,8 @@ import type { Standing } from '../log/draft.ts'
 import type { TimerEvent } from '../log/events.ts'
 import type { QueueListener, QueueState, StoreState } from '../log/state.ts'
 import type { StoredTimer } from '../timer/stored.ts'
-import { Claim } from './claim.ts'
 import { type ContextParts, RunContext } from './context.ts'
+import { type DueTimer, isBefore } from './due.ts'
 import type { AnyHandler } from './handler.ts'
 import { HandlerMark } from './inside.ts'
 import { LowBound } from './lowbound.ts'
@@ -26,7 +26,7 @@ import { damagedDue, removeIfOrphan } from './orphans.ts'
 import type { Recording } from './recording.ts'
 import { Removals } from './removals.ts'
 import { Retries } from './retries.ts'
-import { type DueTimer, DueWindow, isBefore } from './window.ts'
+import { DueWindow } from './window.ts'
 
 export interface QueueFiringParts extends ContextParts {
   state: StoreState
@@ -43,7 +43,7 @@ export type OnFailure = 'stop' | 'retry'
 
 /** Due timers in hand, and what stands of them, being read. */
 interface Batch {
-  claims: Claim[]
+  timers: DueTimer[]
   standings: Promise<Standing[]>
 }
 
@@ -58,6 +58,8 @@ class Failure {
 
 /** The clock is read after every so many handlers: a drain's slice is never much longer than asked. */
 const TIMERS_BETWEEN_CLOCK_READS = 8
+/** The lower bound is raised now and then: it looks at every timer in hand. */
+const BATCHES_BETWEEN_RAISES = 8
 
 /** Timers of the batch after one that gave way. */
 const MIN_BATCH_TIMERS = 4
@@ -70,9 +72,7 @@ export class QueueFiring implements QueueListener {
   readonly #parts: QueueFiringParts
   readonly #handler: AnyHandler
   readonly #onFailure: OnFailure
-  readonly #inHand = new Map<string, Claim>()
   readonly #low: LowBound
-  readonly #onRemoved = (claim: Claim): void => this.#removed(claim)
   #batchTimers = DISPATCH_BATCH_TIMERS
   /** Handlers that succeeded, ever. */
   #handled = 0
@@ -90,9 +90,7 @@ export class QueueFiring implements QueueListener {
     this.window = new DueWindow(
       parts.engine,
       queue,
-      (identity, orderText) =>
-        this.#inHand.get(identity)?.timer.orderText === orderText ||
-        this.retries.isWaiting(identity, orderText),
+      (timer) => this.#removed(timer),
       (key) => parts.onError(damagedDue(key)),
     )
     this.#low = new LowBound(parts.state, queue)
@@ -100,24 +98,26 @@ export class QueueFiring implements QueueListener {
   }
 
   onDecided(event: TimerEvent, version: number): void {
-    // A fired timer is in hand, not in the window, and its claim ends when its removal is durable.
+    // A fired timer is in hand, not in the window, and its timer ends when its removal is durable.
     if (event.kind === 'fire') return
     if (event.kind === 'register') {
       this.#low.registered(event.timestamp, version)
       return
     }
-    const claim = this.#inHand.get(event.identity)
-    if (claim !== undefined) claim.stale = true
-    if (event.kind === 'payload') return
+    if (event.kind === 'payload') {
+      this.window.change(event.identity)
+      return
+    }
     this.window.remove(event.identity)
-    this.retries.forget(event.identity)
+    const waiting = this.retries.forget(event.identity)
+    if (waiting !== undefined) this.window.putDown(waiting)
   }
 
   onApplied(event: TimerEvent, version: number): void {
     if (event.kind !== 'register') return
     this.#low.applied(version)
     const { identity, timestamp, timer } = event
-    this.window.add({ identity, timestamp, orderText: timer.orderText, removed: false })
+    this.window.register(identity, timestamp, timer.orderText)
     this.#parts.onEarlier(timestamp)
   }
 
@@ -127,6 +127,7 @@ export class QueueFiring implements QueueListener {
    */
   async drain(bound: () => number, turn: <T>(run: () => Promise<T>) => Promise<T>): Promise<number> {
     let fired = 0
+    let batches = 0
     let next: Batch | undefined
     this.#sliceStartMs = performance.now()
     while (!this.#parts.isClosing()) {
@@ -135,12 +136,12 @@ export class QueueFiring implements QueueListener {
         await this.window.readPage()
         continue
       }
-      const batch: Batch | undefined = next ?? this.#claimDue(bound())
+      const batch: Batch | undefined = next ?? this.#takeBatch(bound())
       // What comes next is read while this batch's handlers run.
       this.window.readAhead()
       next =
         batch !== undefined && this.#batchTimers === DISPATCH_BATCH_TIMERS
-          ? this.#claimDue(bound())
+          ? this.#takeBatch(bound())
           : undefined
       if (batch !== undefined) {
         const { succeeded, gaveWay } = await this.#inTurn(turn, batch, next, bound)
@@ -148,11 +149,11 @@ export class QueueFiring implements QueueListener {
         if (gaveWay) next = undefined
       } else if (this.#removals.underWay > 0) await this.#settled(0)
       else break
-      this.#low.raise(this.window, this.retries, this.#inHand.values())
+      if (++batches % BATCHES_BETWEEN_RAISES === 0) this.#low.raise(this.window)
     }
-    if (next !== undefined) this.#giveBack(next.claims, 0)
+    if (next !== undefined) this.#giveBack(next.timers, 0)
     await this.#settled(0)
-    this.#low.raise(this.window, this.retries, this.#inHand.values())
+    this.#low.raise(this.window)
     return fired
   }
 
@@ -168,28 +169,25 @@ export class QueueFiring implements QueueListener {
   }
 
   /** Takes due timers in hand, and begins to read them. */
-  #claimDue(bound: number): Batch | undefined {
+  #takeBatch(bound: number): Batch | undefined {
     if (this.retries.size >= MAX_RETRIES_WAITING) return undefined
-    const claims: Claim[] = []
+    const timers: DueTimer[] = []
     const identities: string[] = []
-    while (claims.length < this.#batchTimers) {
-      const head = this.window.head()
-      if (head === undefined || head.timestamp > bound) break
-      this.window.take()
-      const claim = new Claim(this.queue, head, this.#onRemoved)
-      this.#inHand.set(head.identity, claim)
-      claims.push(claim)
-      identities.push(head.identity)
+    while (timers.length < this.#batchTimers) {
+      const timer = this.window.takeDue(bound)
+      if (timer === undefined) break
+      timers.push(timer)
+      identities.push(timer.identity)
     }
-    if (claims.length === 0) return undefined
+    if (timers.length === 0) return undefined
     const standings = this.#parts.pipeline.standing(identities)
     // Awaited in its turn; until then its failure is nobody's.
     standings.catch(() => {})
-    return { claims, standings }
+    return { timers, standings }
   }
 
   /**
-   * Fires a batch. One that must give way goes back to the window with what was claimed after it, and the next one is
+   * Fires a batch. One that must give way goes back to the window with what was taken after it, and the next one is
    * small: where handlers register what is due at once, little is taken in vain.
    */
   async #inTurn(
@@ -200,48 +198,48 @@ export class QueueFiring implements QueueListener {
   ): Promise<{ succeeded: number; gaveWay: boolean }> {
     const before = this.#handled
     try {
-      const gaveWay = await turn(() => this.#fireBatch(batch.claims, batch.standings, bound))
-      if (gaveWay && next !== undefined) this.#giveBack(next.claims, 0)
+      const gaveWay = await turn(() => this.#fireBatch(batch.timers, batch.standings, bound))
+      if (gaveWay && next !== undefined) this.#giveBack(next.timers, 0)
       this.#batchTimers = gaveWay ? MIN_BATCH_TIMERS : Math.min(this.#batchTimers * 2, DISPATCH_BATCH_TIMERS)
       return { succeeded: this.#handled - before, gaveWay }
     } catch (error) {
-      if (next !== undefined) this.#giveBack(next.claims, 0)
+      if (next !== undefined) this.#giveBack(next.timers, 0)
       throw error
     }
   }
 
   /** Runs the handlers of a batch, in order; true: it gave the rest back. */
-  async #fireBatch(batch: Claim[], reading: Promise<Standing[]>, bound: () => number): Promise<boolean> {
+  async #fireBatch(batch: DueTimer[], reading: Promise<Standing[]>, bound: () => number): Promise<boolean> {
     const standings = await reading
     for (let i = 0; i < batch.length; i++) {
-      const claim = batch[i]!
-      if (this.#mustGiveWay(claim)) {
+      const timer = batch[i]!
+      if (this.#mustGiveWay(timer)) {
         this.#giveBack(batch, i)
         // What a handler registered stands in the window once it is applied.
         if (this.#removals.hasRegistered) await this.#settled(0)
         return true
       }
-      if (this.#parts.pipeline.isTouched(claim.identity)) {
+      if (this.#parts.pipeline.isTouched(timer.identity)) {
         // A call made before its turn will remove or change it: that comes first.
         this.#giveBack(batch, i)
         await this.#parts.pipeline.barrier()
         return true
       }
-      const standing = claim.stale ? this.#parts.pipeline.standingNow(claim.identity) : standings[i]
-      if (standing?.orderText !== claim.timer.orderText) {
-        this.#putDown(claim)
-        const orphan = await removeIfOrphan(this.#parts.engine, this.#parts.pipeline, claim.timer)
+      const standing = timer.stale ? this.#parts.pipeline.standingNow(timer.identity) : standings[i]
+      if (standing?.orderText !== timer.orderText) {
+        this.window.putDown(timer)
+        const orphan = await removeIfOrphan(this.#parts.engine, this.#parts.pipeline, timer)
         if (orphan !== undefined) this.#parts.onError(orphan)
         continue
       }
       const context = new RunContext(
         this.#parts,
-        claim.identity,
-        this.retries.attempt(claim.identity),
-        bound() - claim.timestamp,
+        timer.identity,
+        this.retries.attempt(timer.identity),
+        bound() - timer.timestamp,
       )
       // Awaited here and not in a function of its own: a promise less for each timer.
-      const started = this.#start(claim, standing, context)
+      const started = this.#start(timer, standing, context)
       let failure: Failure | undefined
       if (started instanceof Failure) failure = started
       else if (started !== undefined) {
@@ -256,7 +254,7 @@ export class QueueFiring implements QueueListener {
       }
       if (context.refusal !== undefined) failure ??= new Failure(context.refusal)
       const recording = context.settle()
-      if (failure === undefined) this.#submitRemoval(claim, standing, recording)
+      if (failure === undefined) this.#submitRemoval(timer, standing, recording)
       else await this.#failed(batch, i, failure)
       if (this.#removals.underWay >= MAX_REMOVALS_UNDER_WAY) await this.#settled(MAX_REMOVALS_UNDER_WAY / 2)
       if (i % TIMERS_BETWEEN_CLOCK_READS === 0 && performance.now() - this.#sliceStartMs > DRAIN_SLICE_MS) {
@@ -268,22 +266,22 @@ export class QueueFiring implements QueueListener {
   }
 
   /** Whether something is to fire before this timer, or nothing is to fire any more. */
-  #mustGiveWay(claim: Claim): boolean {
+  #mustGiveWay(timer: DueTimer): boolean {
     if (this.#parts.isClosing()) return true
     const head = this.window.head()
-    if (head !== undefined && isBefore(head, claim.timer)) return true
-    return this.#removals.hasRegisteredBefore(claim.timestamp)
+    if (head !== undefined && isBefore(head, timer)) return true
+    return this.#removals.hasRegisteredBefore(timer.timestamp)
   }
 
   /** Runs the synchronous part of a handler; what is left to await, or how it failed. */
   #start(
-    claim: Claim,
+    timer: DueTimer,
     standing: StoredTimer,
     context: RunContext,
   ): PromiseLike<unknown> | Failure | undefined {
     this.mark.begin()
     try {
-      const { identity, timestamp } = claim
+      const { identity, timestamp } = timer
       const running = this.#handler(this.#parts.codec.timerAt(identity, timestamp, standing), context)
       return isThenable(running) ? running : undefined
     } catch (error) {
@@ -298,27 +296,27 @@ export class QueueFiring implements QueueListener {
     return this.mark.isSynchronous || (this.#running && this.mark.isOnStack())
   }
 
-  #submitRemoval(claim: Claim, standing: StoredTimer, recording: Recording | undefined): void {
+  #submitRemoval(timer: DueTimer, standing: StoredTimer, recording: Recording | undefined): void {
     if (recording !== undefined) {
       const isEventTime = this.queue.domain === 'eventTime'
       this.#removals.noteRegistered(
-        claim,
+        timer,
         isEventTime ? recording.earliestEventTime : recording.earliestProcessingTime,
       )
     }
     // Registered anew by others while its handler ran, it may stay, and is then the next to fire.
-    if (claim.stale || this.#parts.pipeline.isTouched(claim.identity)) this.#removals.noteStaying(claim)
+    if (timer.stale || this.#parts.pipeline.isTouched(timer.identity)) this.#removals.noteStaying(timer)
     this.#removals.begin()
     this.#handled++
-    this.#parts.pipeline.submit(claim.finish(standing, recording?.calls))
+    this.#parts.pipeline.submit(timer.finish(standing, recording?.calls))
   }
 
-  #removed(claim: Claim): void {
-    this.#putDown(claim)
-    this.retries.forget(claim.identity)
+  #removed(timer: DueTimer): void {
+    this.#removals.end(timer)
+    this.retries.forget(timer.identity)
     // Registered anew while its handler ran: it stays, and its turn comes again.
-    if (!claim.removed && this.#parts.pipeline.failure === undefined) this.window.add(claim.timer)
-    this.#removals.end(claim)
+    if (timer.removed || this.#parts.pipeline.failure !== undefined) this.window.putDown(timer)
+    else this.window.add(timer)
   }
 
   /** Resolves when at most `most` removals are under way. */
@@ -328,13 +326,13 @@ export class QueueFiring implements QueueListener {
     if (failure !== undefined) throw failure
   }
 
-  async #failed(batch: Claim[], at: number, failure: Failure): Promise<void> {
-    const claim = batch[at]!
-    this.retries.failed(claim.identity)
-    const error = handlerFailed(this.queue, claim.timer, failure.error)
+  async #failed(batch: DueTimer[], at: number, failure: Failure): Promise<void> {
+    const timer = batch[at]!
+    this.retries.failed(timer.identity)
+    const error = handlerFailed(this.queue, timer, failure.error)
     if (this.#onFailure === 'retry') {
-      this.#putDown(claim)
-      this.retries.wait(claim.timer, this.#parts.now())
+      // In hand while it waits, so that no page of the store brings it before its time.
+      this.retries.wait(timer, this.#parts.now())
       this.#parts.onError(error)
       return
     }
@@ -343,16 +341,9 @@ export class QueueFiring implements QueueListener {
     throw error
   }
 
-  #putDown(claim: Claim): void {
-    if (this.#inHand.get(claim.identity) === claim) this.#inHand.delete(claim.identity)
-  }
-
   /** Gives the timers from `from` on back to the window; those removed in the meantime show when they are read again. */
-  #giveBack(batch: Claim[], from: number): void {
-    for (let i = from; i < batch.length; i++) {
-      this.#putDown(batch[i]!)
-      this.window.add(batch[i]!.timer)
-    }
+  #giveBack(batch: DueTimer[], from: number): void {
+    for (let i = from; i < batch.length; i++) this.window.add(batch[i]!)
   }
 }
 

@@ -1,13 +1,13 @@
 /**
  * The removals of fired timers that are under way, and what their handlers registered: a drain waits for both.
  */
-import type { Claim } from './claim.ts'
+import type { DueTimer } from './due.ts'
 
 export class Removals {
   #underWay = 0
   #onSettled: (() => void) | undefined
-  /** Earliest timestamp that a claim's handler registered in this queue, not applied yet. */
-  readonly #registered = new Map<Claim, number>()
+  /** Earliest timestamp that a timer's handler registered in this queue, not applied yet. */
+  readonly #registered = new Map<DueTimer, number>()
   /** At most the lowest of them. */
   #lowest = Number.POSITIVE_INFINITY
 
@@ -25,16 +25,16 @@ export class Removals {
   }
 
   /** Notes what a handler registered; Infinity: nothing. */
-  noteRegistered(claim: Claim, earliest: number): void {
+  noteRegistered(timer: DueTimer, earliest: number): void {
     if (earliest === Number.POSITIVE_INFINITY) return
-    this.#registered.set(claim, earliest)
+    this.#registered.set(timer, earliest)
     this.#lowest = Math.min(this.#lowest, earliest)
   }
 
   /** Notes that a timer may stay after its handler: its place is before all others of its timestamp. */
-  noteStaying(claim: Claim): void {
-    const known = this.#registered.get(claim) ?? Number.POSITIVE_INFINITY
-    this.noteRegistered(claim, Math.min(known, claim.timestamp - 0.5))
+  noteStaying(timer: DueTimer): void {
+    const known = this.#registered.get(timer) ?? Number.POSITIVE_INFINITY
+    this.noteRegistered(timer, Math.min(known, timer.timestamp - 0.5))
   }
 
   /** Whether a handler registered something that is to fire before `timestamp`. */
@@ -45,9 +45,9 @@ export class Removals {
     return this.#lowest < timestamp
   }
 
-  end(claim: Claim): void {
+  end(timer: DueTimer): void {
     this.#underWay--
-    if (this.#registered.size > 0) this.#registered.delete(claim)
+    if (this.#registered.size > 0) this.#registered.delete(timer)
     this.#onSettled?.()
   }
 

@@ -2,7 +2,7 @@
  * Timers whose handler failed in processing time: each waits a growing time before it is tried again, the others go on.
  */
 import { MAX_RETRY_DELAY_MS, MIN_RETRY_DELAY_MS } from '../limits.ts'
-import type { DueTimer } from './window.ts'
+import type { DueTimer } from './due.ts'
 
 interface Waiting {
   timer: DueTimer
@@ -22,10 +22,6 @@ export class Retries {
     return (this.#attempts.get(identity) ?? 0) + 1
   }
 
-  isWaiting(identity: string, orderText: string): boolean {
-    return this.#waiting.get(identity)?.timer.orderText === orderText
-  }
-
   /** Counts a failure. */
   failed(identity: string): void {
     this.#attempts.set(identity, this.attempt(identity))
@@ -38,10 +34,13 @@ export class Retries {
     this.#waiting.set(timer.identity, { timer, retryAtMs: nowMs + delayMs })
   }
 
-  /** Forgets a timer that is done, or gone. */
-  forget(identity: string): void {
+  /** Forgets a timer that is done, or gone; returns it where it was waiting. */
+  forget(identity: string): DueTimer | undefined {
     if (this.#attempts.size > 0) this.#attempts.delete(identity)
-    if (this.#waiting.size > 0) this.#waiting.delete(identity)
+    if (this.#waiting.size === 0) return undefined
+    const timer = this.#waiting.get(identity)?.timer
+    if (timer !== undefined) this.#waiting.delete(identity)
+    return timer
   }
 
   /** Takes out the timers whose wait is over. A clock that went back does not make them wait longer than their delay. */
@@ -61,12 +60,5 @@ export class Retries {
     let next = Number.POSITIVE_INFINITY
     for (const { retryAtMs } of this.#waiting.values()) if (retryAtMs < next) next = retryAtMs
     return next
-  }
-
-  /** Earliest timestamp of a waiting timer; Infinity: none waits. */
-  low(): number {
-    let low = Number.POSITIVE_INFINITY
-    for (const { timer } of this.#waiting.values()) if (timer.timestamp < low) low = timer.timestamp
-    return low
   }
 }

@@ -18,19 +18,7 @@ import type { QueueState } from '../log/state.ts'
 import { IDENTITY_QUEUE_END } from '../timer/identity.ts'
 import { parseDue } from '../timer/stored.ts'
 import { decodeTimestamp, encodeTimestamp } from '../timer/text.ts'
-
-export interface DueTimer {
-  readonly identity: string
-  readonly timestamp: number
-  /** Create version and place: the order at one timestamp. */
-  readonly orderText: string
-  removed: boolean
-}
-
-/** Firing order: by timestamp, then first registered, first fired. */
-export function isBefore(a: DueTimer, b: DueTimer): boolean {
-  return a.timestamp < b.timestamp || (a.timestamp === b.timestamp && a.orderText < b.orderText)
-}
+import { DueTimer, isBefore } from './due.ts'
 
 /** A window with fewer timers reads on while a drain runs. */
 const READ_AHEAD_BELOW_TIMERS = 1536
@@ -40,12 +28,13 @@ export class DueWindow {
   readonly #queue: QueueState
   /** A `due` entry that cannot be read: reported, and passed over. */
   readonly #onDamaged: (key: string) => void
-  readonly #isInHand: (identity: string, orderText: string) => boolean
+  readonly #onRemoved: (timer: DueTimer) => void
   /** What pages brought, in order, from `#runAt` on; each page goes behind the one before. */
   #run: DueTimer[] = []
   #runAt = 0
   /** What was registered since, as a binary heap. Removed timers stay in both until their turn comes. */
   #heap: DueTimer[] = []
+  /** Those in the window and those in hand, by identity. */
   readonly #live = new Map<string, DueTimer>()
   /** Last `due` key that was read. */
   #end: string
@@ -59,12 +48,12 @@ export class DueWindow {
   constructor(
     engine: Engine,
     queue: QueueState,
-    isInHand: (identity: string, orderText: string) => boolean,
+    onRemoved: (timer: DueTimer) => void,
     onDamaged: (key: string) => void,
   ) {
     this.#engine = engine
     this.#queue = queue
-    this.#isInHand = isInHand
+    this.#onRemoved = onRemoved
     this.#onDamaged = onDamaged
     this.#end = `d${queue.prefix.slice(1)}${encodeTimestamp(queue.decided.low)}`
   }
@@ -72,9 +61,9 @@ export class DueWindow {
   /** The earliest timer, if the window knows it; when not, `needsPage` tells whether the store may. */
   head(): DueTimer | undefined {
     let ofRun = this.#run[this.#runAt]
-    while (ofRun?.removed === true) ofRun = this.#run[++this.#runAt]
+    while (ofRun?.gone === true) ofRun = this.#run[++this.#runAt]
     let ofHeap = this.#heap[0]
-    while (ofHeap?.removed === true) {
+    while (ofHeap?.gone === true) {
       this.#popHeap()
       ofHeap = this.#heap[0]
     }
@@ -86,33 +75,58 @@ export class DueWindow {
     return !this.#complete && this.head() === undefined
   }
 
-  /** Takes the earliest timer out. */
-  take(): DueTimer | undefined {
+  /** Takes the earliest timer in hand, if it is due at `bound`. */
+  takeDue(bound: number): DueTimer | undefined {
     const head = this.head()
-    if (head === undefined) return undefined
+    if (head === undefined || head.timestamp > bound) return undefined
     if (head === this.#heap[0]) this.#popHeap()
     else this.#runAt++
-    this.#live.delete(head.identity)
+    head.inHand = true
     return head
   }
 
-  /** A timer that is registered now, durably; or one that a dispatcher gives back. */
+  /** A timer that is registered now, durably. */
+  register(identity: string, timestamp: number, orderText: string): void {
+    this.add(new DueTimer(this.#queue, identity, timestamp, orderText, this.#onRemoved))
+  }
+
+  /** A timer that comes into the window, or back. */
   add(timer: DueTimer): void {
-    if (this.#isBeyondEnd(timer)) this.#arrivals?.push(timer)
-    else this.#insert(timer)
+    if (!this.#isBeyondEnd(timer)) {
+      this.#insert(timer)
+      return
+    }
+    this.putDown(timer)
+    this.#arrivals?.push(timer)
+  }
+
+  /** A timer in hand whose removal is durable, or that is not there any more. */
+  putDown(timer: DueTimer): void {
+    timer.inHand = false
+    if (this.#live.get(timer.identity) === timer) this.#live.delete(timer.identity)
   }
 
   /** A timer that is removed, from its decision on. */
   remove(identity: string): void {
     const timer = this.#live.get(identity)
     if (timer === undefined) return
-    timer.removed = true
+    if (timer.inHand) {
+      timer.stale = true
+      return
+    }
+    timer.gone = true
     this.#live.delete(identity)
+  }
+
+  /** A timer whose payload changes, from its decision on. */
+  change(identity: string): void {
+    const timer = this.#live.get(identity)
+    if (timer !== undefined) timer.stale = timer.inHand
   }
 
   /** Begins to read the next page before the window is empty, so that a drain need not wait for it. */
   readAhead(): void {
-    if (this.#complete || this.#reading !== undefined || this.#live.size > READ_AHEAD_BELOW_TIMERS) return
+    if (this.#complete || this.#reading !== undefined || this.#size() > READ_AHEAD_BELOW_TIMERS) return
     // Whoever needs the page waits for it, and hears of its failure.
     this.readPage().catch(() => {})
   }
@@ -150,15 +164,19 @@ export class DueWindow {
         this.#onDamaged(key)
         continue
       }
-      if (this.#isInHand(due.identity, due.orderText)) continue
       const timestamp = decodeTimestamp(key, IDENTITY_QUEUE_END)
-      const timer = { identity: due.identity, timestamp, orderText: due.orderText, removed: false }
+      const timer = new DueTimer(this.#queue, due.identity, timestamp, due.orderText, this.#onRemoved)
       if (this.#makeLive(timer)) this.#run.push(timer)
     }
     const last = entries.at(-1)
     if (last === undefined) return
     this.#end = last[0]
-    this.#endTimer = endOf(last[0])
+    this.#endTimer = this.#endOf(last[0])
+  }
+
+  #endOf(key: string): DueTimer {
+    const timestamp = decodeTimestamp(key, IDENTITY_QUEUE_END)
+    return new DueTimer(this.#queue, '', timestamp, key.slice(IDENTITY_QUEUE_END + 9), this.#onRemoved)
   }
 
   #isBeyondEnd(timer: DueTimer): boolean {
@@ -174,17 +192,23 @@ export class DueWindow {
   #insert(timer: DueTimer): void {
     if (!this.#makeLive(timer)) return
     this.#pushHeap(timer)
-    if (this.#run.length - this.#runAt + this.#heap.length > MAX_WINDOW_TIMERS) this.#shrink()
+    if (this.#size() > MAX_WINDOW_TIMERS) this.#shrink()
   }
 
-  /** Makes a timer its identity's; false: the same one, or a newer one, is there. */
+  /** Timers in the window, those that are gone and not passed yet included. */
+  #size(): number {
+    return this.#run.length - this.#runAt + this.#heap.length
+  }
+
+  /** Makes a timer its identity's; false: the same one, or a newer one, is there or in hand. */
   #makeLive(timer: DueTimer): boolean {
     const known = this.#live.get(timer.identity)
-    if (known !== undefined) {
+    if (known !== undefined && known !== timer) {
       if (known.orderText >= timer.orderText) return false
-      known.removed = true
+      if (known.inHand) known.stale = true
+      else known.gone = true
     }
-    timer.removed = false
+    timer.reset()
     this.#live.set(timer.identity, timer)
     return true
   }
@@ -194,7 +218,7 @@ export class DueWindow {
     // A page under way began at the end that stands: taking it back now would leave a gap.
     if (this.#arrivals !== undefined) return
     const sorted = [...this.#run.slice(this.#runAt), ...this.#heap]
-      .filter((timer) => !timer.removed)
+      .filter((timer) => !timer.gone)
       .sort((a, b) => (isBefore(a, b) ? -1 : 1))
     this.#run = sorted
     this.#runAt = 0
@@ -209,11 +233,14 @@ export class DueWindow {
     this.#complete = false
   }
 
-  /** A timestamp that no timer in the window or beyond it lies below. */
+  /** A timestamp that no timer in the window, in hand or beyond lies below. */
   low(): number {
     const head = this.head()
-    if (head !== undefined) return head.timestamp
-    return this.#complete ? MAX_TIMESTAMP : decodeTimestamp(this.#end, IDENTITY_QUEUE_END)
+    let low = MAX_TIMESTAMP
+    if (head !== undefined) low = head.timestamp
+    else if (!this.#complete) low = decodeTimestamp(this.#end, IDENTITY_QUEUE_END)
+    for (const timer of this.#live.values()) if (timer.inHand && timer.timestamp < low) low = timer.timestamp
+    return low
   }
 
   #pushHeap(timer: DueTimer): void {
@@ -245,9 +272,4 @@ export class DueWindow {
     }
     heap[at] = last
   }
-}
-
-function endOf(key: string): DueTimer {
-  const timestamp = decodeTimestamp(key, IDENTITY_QUEUE_END)
-  return { identity: '', timestamp, orderText: key.slice(IDENTITY_QUEUE_END + 9), removed: false }
 }

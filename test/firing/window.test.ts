@@ -3,7 +3,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Entry, ScanRange } from '../../src/engine/engine.ts'
-import { type DueTimer, DueWindow } from '../../src/firing/window.ts'
+import { DueTimer } from '../../src/firing/due.ts'
+import { DueWindow } from '../../src/firing/window.ts'
 import { MIN_WINDOW_PAGE_TIMERS } from '../../src/limits.ts'
 import { ServiceState } from '../../src/log/state.ts'
 import { keyPrefix } from '../../src/timer/identity.ts'
@@ -15,7 +16,7 @@ const queue = () => new ServiceState(0, 'service', '{}').eventTime
 
 function due(timestamp: number, version: number): DueTimer {
   const identity = `${keyPrefix('t--e', 0, `k${version}`)}\0${encodeTimestamp(timestamp)}`
-  return { identity, timestamp, orderText: orderTextOf(version, 0), removed: false }
+  return new DueTimer(queue(), identity, timestamp, orderTextOf(version, 0), () => {})
 }
 
 /** A window on stored timers, whose page is read only when `read` is called. */
@@ -47,7 +48,7 @@ async function slowWindow(stored: DueTimer[]) {
   const window = new DueWindow(
     engine,
     state,
-    () => false,
+    () => {},
     (key) => assert.unreachable(key),
   )
   const reading = window.readPage()
@@ -61,7 +62,12 @@ async function slowWindow(stored: DueTimer[]) {
 
 function takeAll(window: DueWindow): number[] {
   const timestamps: number[] = []
-  for (let timer = window.take(); timer !== undefined; timer = window.take()) timestamps.push(timer.timestamp)
+  for (
+    let timer = window.takeDue(Number.MAX_SAFE_INTEGER);
+    timer !== undefined;
+    timer = window.takeDue(Number.MAX_SAFE_INTEGER)
+  )
+    timestamps.push(timer.timestamp)
   return timestamps
 }
 
@@ -91,12 +97,12 @@ test('a timer removed and registered again while a page is read is in the window
   const old = due(10, 1)
   const { window, finish } = await slowWindow([old, due(10, 2)])
   window.remove(old.identity)
-  window.add({ ...old, orderText: orderTextOf(3, 0) })
+  window.register(old.identity, old.timestamp, orderTextOf(3, 0))
   await finish()
-  const first = window.take()
-  const second = window.take()
+  const first = window.takeDue(Number.MAX_SAFE_INTEGER)
+  const second = window.takeDue(Number.MAX_SAFE_INTEGER)
   assert.equal([first?.orderText, second?.orderText], [orderTextOf(2, 0), orderTextOf(3, 0)])
-  assert.is(window.take(), undefined)
+  assert.is(window.takeDue(Number.MAX_SAFE_INTEGER), undefined)
 })
 
 test.run()

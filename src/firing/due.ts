@@ -1,0 +1,79 @@
+/**
+ * A due timer: in its window, then in hand (given to its handler), then the call that removes it. One object all the way.
+ *
+ * - It is in hand until its removal is durable, or it is given back: no page of the store brings it a second time.
+ */
+import type { ContextCall, FireCall, Settle } from '../log/calls.ts'
+import type { QueueState } from '../log/state.ts'
+import type { StoredTimer } from '../timer/stored.ts'
+
+const NO_CALLS: readonly ContextCall[] = []
+
+export class DueTimer implements FireCall, Settle<void> {
+  readonly kind = 'fire'
+  readonly queue: QueueState
+  readonly identity: string
+  readonly timestamp: number
+  /** Create version and place: the order at one timestamp. */
+  readonly orderText: string
+  /** Removed while it was in the window: passed over when its turn comes. */
+  gone = false
+  inHand = false
+  /** Something changed this timer since it was taken in hand. */
+  stale = false
+  calls: readonly ContextCall[] = NO_CALLS
+  fired!: StoredTimer
+  removed = false
+  readonly #onRemoved: (timer: DueTimer) => void
+
+  constructor(
+    queue: QueueState,
+    identity: string,
+    timestamp: number,
+    orderText: string,
+    onRemoved: (timer: DueTimer) => void,
+  ) {
+    this.queue = queue
+    this.identity = identity
+    this.timestamp = timestamp
+    this.orderText = orderText
+    this.#onRemoved = onRemoved
+  }
+
+  get settle(): Settle<void> {
+    return this
+  }
+
+  resolve(): void {
+    this.#onRemoved(this)
+  }
+
+  reject(): void {
+    this.#onRemoved(this)
+  }
+
+  isStale(): boolean {
+    return this.stale
+  }
+
+  /** Makes it the call that removes the timer its handler was given. */
+  finish(fired: StoredTimer, calls: readonly ContextCall[] | undefined): this {
+    this.fired = fired
+    if (calls !== undefined) this.calls = calls
+    return this
+  }
+
+  /** Makes it a timer of the window again, as if it had never been taken. */
+  reset(): void {
+    this.gone = false
+    this.inHand = false
+    this.stale = false
+    this.removed = false
+    this.calls = NO_CALLS
+  }
+}
+
+/** Firing order: by timestamp, then first registered, first fired. */
+export function isBefore(a: DueTimer, b: DueTimer): boolean {
+  return a.timestamp < b.timestamp || (a.timestamp === b.timestamp && a.orderText < b.orderText)
+}
