@@ -175,3 +175,26 @@ export function needsRange(call: Call): boolean {
   if (call.kind === 'deleteAll' || call.kind === 'replace') return true
   return call.kind === 'fire' && call.calls.length > 0 && call.calls.some(needsRange)
 }
+
+/** Tells a call's answer. */
+export function answerCall(call: Call): void {
+  switch (call.kind) {
+    case 'register':
+    case 'delete':
+    case 'has':
+      call.settle?.resolve(call.answer)
+      break
+    case 'registerMany':
+    case 'deleteAll':
+      call.settle?.resolve(call.answer)
+      break
+    case 'replace':
+      call.settle?.resolve(call.answer)
+      break
+    case 'service':
+      call.settle.resolve(call.answer!)
+      break
+    default:
+      call.settle.resolve()
+  }
+}

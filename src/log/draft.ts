@@ -38,6 +38,8 @@ export class Draft {
   readonly events: CommitEvent[] = []
   /** What stands after this commit, where it differs from before. */
   readonly changed: Changes = new Map()
+  /** Whether all that changed so far is fired timers that went: none of them is looked up again to be fired. */
+  firesOnly = true
   readonly #sources: DraftSources
   readonly #versionText: string
   readonly #touched: QueueState[] = []
@@ -61,6 +63,7 @@ export class Draft {
   register(queue: QueueState, identity: string, timestamp: number, payload: string): boolean {
     const before = this.standing(queue, identity, timestamp)
     if (before === undefined) {
+      this.firesOnly = false
       const orderText = this.#versionText + encodeCount(this.events.length)
       const timer = makeStored(identity, this.version, orderText, this.version, payload)
       this.#touch(queue)
@@ -84,6 +87,7 @@ export class Draft {
     before: StoredTimer,
     payload: string,
   ): void {
+    this.firesOnly = false
     const timer = makeStored(identity, before.createVersion, before.orderText, this.version, payload)
     this.#touch(queue)
     const totals = queue.decided
@@ -111,6 +115,7 @@ export class Draft {
     const totals = queue.decided
     totals.count--
     totals.setHash = removeFromSetHash(totals.setHash, before.checksum)
+    if (kind === 'delete') this.firesOnly = false
     this.#push(kind, queue, identity, timestamp, before, undefined, this.#retire(before))
     this.#change(identity, null)
   }
@@ -125,7 +130,7 @@ export class Draft {
   /** Removes a fired timer, unless it was deleted or changed since its handler was given it; then its handler's calls. */
   fire(call: FireCall): void {
     const { queue, identity, timestamp } = call
-    const mayDiffer = call.isStale() || this.changed.has(identity)
+    const mayDiffer = call.isStale() || (!this.firesOnly && this.changed.has(identity))
     const before = mayDiffer ? this.standing(queue, identity, timestamp) : call.fired
     if (before !== undefined && before.value === call.fired.value) {
       call.removed = true

@@ -14,7 +14,7 @@ import { TidemarkError } from '../errors.ts'
 import { parseStored } from '../timer/stored.ts'
 import { applyCommit } from './apply.ts'
 import { CallQueue, type Taken } from './callqueue.ts'
-import type { Call } from './calls.ts'
+import { answerCall, type Call } from './calls.ts'
 import { type Changes, Draft, type Standing } from './draft.ts'
 import { encodeEntry } from './entry.ts'
 import type { Commit } from './events.ts'
@@ -40,6 +40,8 @@ interface CommitUnderWay {
   commit: Commit
   batch: EngineBatch | undefined
   changes: Changes
+  /** Whether they are fired timers that went, and nothing else. */
+  firesOnly: boolean
   calls: readonly Call[]
 }
 
@@ -105,9 +107,9 @@ export class CommitPipeline {
     return this.#parse(identity, this.#parts.engine.get(identity))
   }
 
-  /** What stands of several timers, decided calls included at the moment of the call. */
+  /** What stands of several timers that are to fire, decided calls included at the moment of the call. */
   async standing(identities: string[]): Promise<Standing[]> {
-    const overlays = this.#decidedChanges()
+    const overlays = this.#decidedChanges(true)
     const values = await this.#parts.engine.getMany(identities)
     return identities.map((identity, i) => {
       for (const changes of overlays) {
@@ -139,10 +141,12 @@ export class CommitPipeline {
   }
 
   /** Changes of the commits that are decided and not yet applied, newest first. */
-  #decidedChanges(): Changes[] {
+  #decidedChanges(exceptFires = false): Changes[] {
     const changes: Changes[] = []
-    if (this.#prepared !== undefined) changes.push(this.#prepared.changes)
-    if (this.#writing !== undefined) changes.push(this.#writing.changes)
+    for (const underWay of [this.#prepared, this.#writing]) {
+      // A timer that was fired is not fired again: a drain alone looks nothing up among its own removals.
+      if (underWay !== undefined && !(exceptFires && underWay.firesOnly)) changes.push(underWay.changes)
+    }
     return changes
   }
 
@@ -256,7 +260,7 @@ export class CommitPipeline {
       unanswered === undefined && rejected === undefined
         ? taken.calls
         : taken.calls.filter((call) => call !== unanswered && rejected?.has(call) !== true)
-    return { commit, batch, changes: draft.changed, calls }
+    return { commit, batch, changes: draft.changed, firesOnly: draft.firesOnly, calls }
   }
 
   #decideCalls(draft: Draft, taken: Taken): Set<Call> | undefined {
@@ -369,29 +373,6 @@ export class CommitPipeline {
     for (const { queue, totals } of commit.totals) queue.appliedCount = totals.count
     for (const { service, watermark } of commit.watermarks) service.appliedWatermark = watermark
     this.#parts.onApplied(commit)
-    for (const call of calls) answer(call)
-  }
-}
-
-/** Tells a call's answer. */
-function answer(call: Call): void {
-  switch (call.kind) {
-    case 'register':
-    case 'delete':
-    case 'has':
-      call.settle?.resolve(call.answer)
-      break
-    case 'registerMany':
-    case 'deleteAll':
-      call.settle?.resolve(call.answer)
-      break
-    case 'replace':
-      call.settle?.resolve(call.answer)
-      break
-    case 'service':
-      call.settle.resolve(call.answer!)
-      break
-    default:
-      call.settle.resolve()
+    for (const call of calls) answerCall(call)
   }
 }

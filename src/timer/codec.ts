@@ -106,7 +106,8 @@ export class TimerCodec {
     const timer: AnyTimer = {
       key: this.#key.decode(unescapePart(identity.slice(IDENTITY_KEY_START, keyEnd))),
       namespace: this.#namespace.decode(unescapePart(identity.slice(keyEnd + 1, NAMESPACE_END))),
-      timestamp,
+      // Minus zero is zero.
+      timestamp: timestamp + 0,
     }
     const payload = this.#payload.decode(payloadText(stored))
     if (payload !== undefined) timer.payload = payload
