@@ -55,7 +55,7 @@ export function makePlainEntries(timers: readonly BenchTimer[], batchTimers: num
   return entries
 }
 
-export async function openPlain(directory: string, writeBufferSize = 8 << 20): Promise<ClassicLevel> {
+export async function openPlain(directory: string, writeBufferSize = 16 << 20): Promise<ClassicLevel> {
   const level = new ClassicLevel(directory, { writeBufferSize, maxFileSize: 32 << 20 })
   await level.open()
   return level
