@@ -303,8 +303,12 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
       error instanceof TidemarkError
         ? error
         : new TidemarkError('TIDEMARK_FAILED', `unexpected: ${(error as Error).message}`, { cause: error })
-    if (this.listenerCount('error') > 0) this.emit('error', told)
-    else process.emitWarning(told)
+    if (this.listenerCount('error') === 0) {
+      process.emitWarning(told)
+      return
+    }
+    // On a stack of its own: a listener that closes the store is no handler that would wait for itself.
+    queueMicrotask(() => this.emit('error', told))
   }
 }
 

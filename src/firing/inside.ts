@@ -2,7 +2,7 @@
  * Whether a call comes from inside a handler: one that waits for handlers would then wait for itself.
  *
  * - While a handler's synchronous part runs, a flag tells. After an `await`, the call's stack does: V8 follows it through
- *   awaits, up to the function that awaits the handler, which bears the name of its mark. It costs nothing until asked.
+ *   awaits, up to the function that awaits a batch of handlers, which bears the name of its mark. It costs nothing until asked.
  * - What a handler calls back from a timer or an event of its own is not seen.
  */
 
@@ -11,14 +11,14 @@ const MOST_FRAMES = 200
 /** Marks the handlers of one queue. */
 export class HandlerMark {
   readonly #name: string
-  readonly #marked: (running: PromiseLike<unknown>) => Promise<void>
+  readonly #marked: <T>(running: Promise<T>) => Promise<T>
   #isSynchronous = false
 
   constructor(queue: string) {
     this.#name = `tidemark handler ${queue} ${marks++}`
     const named = {
-      async [this.#name](running: PromiseLike<unknown>): Promise<void> {
-        await running
+      async [this.#name]<T>(running: Promise<T>): Promise<T> {
+        return await running
       },
     }
     this.#marked = named[this.#name]!
@@ -37,8 +37,8 @@ export class HandlerMark {
     this.#isSynchronous = false
   }
 
-  /** Awaits the rest of a handler. */
-  settled(running: PromiseLike<unknown>): Promise<void> {
+  /** Awaits what runs handlers: whatever they call after an `await` is called through here. */
+  settled<T>(running: Promise<T>): Promise<T> {
     return this.#marked(running)
   }
 

@@ -198,7 +198,8 @@ export class QueueFiring implements QueueListener {
   ): Promise<{ succeeded: number; gaveWay: boolean }> {
     const before = this.#handled
     try {
-      const gaveWay = await turn(() => this.#fireBatch(batch.timers, batch.standings, bound))
+      const run = () => this.mark.settled(this.#fireBatch(batch.timers, batch.standings, bound))
+      const gaveWay = await turn(run)
       if (gaveWay && next !== undefined) this.#giveBack(next.timers, 0)
       this.#batchTimers = gaveWay ? MIN_BATCH_TIMERS : Math.min(this.#batchTimers * 2, DISPATCH_BATCH_TIMERS)
       return { succeeded: this.#handled - before, gaveWay }
@@ -245,7 +246,7 @@ export class QueueFiring implements QueueListener {
       else if (started !== undefined) {
         this.#running = true
         try {
-          await this.mark.settled(started)
+          await started
         } catch (error) {
           failure = new Failure(error)
         } finally {

@@ -20,7 +20,9 @@ import type { QueueState, ServiceState, StoreState } from './state.ts'
 export type Standing = StoredTimer | undefined
 
 /** What stands after a commit, where it differs from before; null: nothing does. */
-export type Changes = Map<string, StoredTimer | null>
+export interface Changes {
+  get(identity: string): StoredTimer | null | undefined
+}
 
 export interface DraftSources {
   state: StoreState
@@ -33,11 +35,11 @@ export interface DraftSources {
   range(call: ContextCall): readonly { identity: string; timer: StoredTimer }[]
 }
 
-export class Draft {
+export class Draft implements Changes {
   readonly version: number
   readonly events: CommitEvent[] = []
   /** What stands after this commit, where it differs from before. */
-  readonly changed: Changes = new Map()
+  #changed: Map<string, StoredTimer | null> | undefined
   /** Whether all that changed so far is fired timers that went: none of them is looked up again to be fired. */
   firesOnly = true
   readonly #sources: DraftSources
@@ -53,8 +55,20 @@ export class Draft {
     this.#versionText = encodeCount(this.version)
   }
 
+  get(identity: string): StoredTimer | null | undefined {
+    return this.#changes().get(identity)
+  }
+
+  /** Made when it is first asked for: a drain alone asks for nothing among its own removals. */
+  #changes(): Map<string, StoredTimer | null> {
+    if (this.#changed !== undefined) return this.#changed
+    this.#changed = new Map()
+    for (const event of this.events) if (event.kind === 'fire') this.#changed.set(event.identity, null)
+    return this.#changed
+  }
+
   standing(queue: QueueState, identity: string, timestamp: number): Standing {
-    const changed = this.changed.get(identity)
+    const changed = this.get(identity)
     if (changed === undefined) return this.#sources.lookup(identity, queue, timestamp)
     return changed ?? undefined
   }
@@ -130,7 +144,7 @@ export class Draft {
   /** Removes a fired timer, unless it was deleted or changed since its handler was given it; then its handler's calls. */
   fire(call: FireCall): void {
     const { queue, identity, timestamp } = call
-    const mayDiffer = call.isStale() || (!this.firesOnly && this.changed.has(identity))
+    const mayDiffer = call.isStale() || (!this.firesOnly && this.get(identity) !== undefined)
     const before = mayDiffer ? this.standing(queue, identity, timestamp) : call.fired
     if (before !== undefined && before.value === call.fired.value) {
       call.removed = true
@@ -200,11 +214,11 @@ export class Draft {
 
   /** The identities behind a prefix that may stand: those read, and those that this commit changed. */
   #identitiesIn(call: ContextCall, prefix: string): string[] {
-    this.#changedByKey ??= groupByKey(this.changed.keys())
+    this.#changedByKey ??= groupByKey(this.#changes().keys())
     const identities = new Set<string>()
     for (const { identity } of this.#sources.range(call)) identities.add(identity)
     for (const identity of this.#changedByKey.get(keyPart(prefix)) ?? []) {
-      if (identity.startsWith(prefix) && this.changed.get(identity) !== null) identities.add(identity)
+      if (identity.startsWith(prefix) && this.get(identity) !== null) identities.add(identity)
     }
     return [...identities]
   }
@@ -264,7 +278,8 @@ export class Draft {
   }
 
   #change(identity: string, standing: StoredTimer | null): void {
-    this.changed.set(identity, standing)
+    // While all are fired timers, the events tell as much.
+    if (this.#changed !== undefined || !this.firesOnly) this.#changes().set(identity, standing)
     if (this.#changedByKey === undefined) return
     const part = keyPart(identity)
     const identities = this.#changedByKey.get(part)

@@ -260,7 +260,7 @@ export class CommitPipeline {
       unanswered === undefined && rejected === undefined
         ? taken.calls
         : taken.calls.filter((call) => call !== unanswered && rejected?.has(call) !== true)
-    return { commit, batch, changes: draft.changed, firesOnly: draft.firesOnly, calls }
+    return { commit, batch, changes: draft, firesOnly: draft.firesOnly, calls }
   }
 
   #decideCalls(draft: Draft, taken: Taken): Set<Call> | undefined {
