@@ -16,6 +16,8 @@ export class DueTimer implements FireCall, Settle<void> {
   readonly timestamp: number
   /** Create version and place: the order at one timestamp. */
   readonly orderText: string
+  /** The key of its `due` entry, where a page brought it. */
+  readonly dueKey: string | undefined
   /** Removed while it was in the window: passed over when its turn comes. */
   gone = false
   inHand = false
@@ -32,12 +34,14 @@ export class DueTimer implements FireCall, Settle<void> {
     timestamp: number,
     orderText: string,
     onRemoved: (timer: DueTimer) => void,
+    dueKey?: string,
   ) {
     this.queue = queue
     this.identity = identity
     this.timestamp = timestamp
     this.orderText = orderText
     this.#onRemoved = onRemoved
+    this.dueKey = dueKey
   }
 
   get settle(): Settle<void> {

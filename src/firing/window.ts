@@ -165,7 +165,8 @@ export class DueWindow {
         continue
       }
       const timestamp = decodeTimestamp(key, IDENTITY_QUEUE_END)
-      const timer = new DueTimer(this.#queue, due.identity, timestamp, due.orderText, this.#onRemoved)
+      const { identity, orderText } = due
+      const timer = new DueTimer(this.#queue, identity, timestamp, orderText, this.#onRemoved, key)
       if (this.#makeLive(timer)) this.#run.push(timer)
     }
     const last = entries.at(-1)

@@ -27,7 +27,7 @@ function applyEvent(batch: EngineBatch, event: CommitEvent, version: number): nu
     case 'delete':
     case 'fire':
       batch.del(event.identity)
-      batch.del(dueKey(event.identity, event.timer.orderText))
+      batch.del(event.dueKey ?? dueKey(event.identity, event.timer.orderText))
       if (event.retire) retire(batch, event.identity, event.timer, version)
       return event.identity.length * 2
     case 'service':

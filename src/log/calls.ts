@@ -120,6 +120,8 @@ export interface FireCall {
   readonly queue: QueueState
   readonly identity: string
   readonly timestamp: number
+  /** The key of its `due` entry, where it was read. */
+  readonly dueKey: string | undefined
   /** The timer that the handler was given. */
   readonly fired: StoredTimer
   /** Whether something changed this timer since it was read. */

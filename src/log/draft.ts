@@ -124,13 +124,14 @@ export class Draft implements Changes {
     identity: string,
     timestamp: number,
     before: StoredTimer,
+    dueKey?: string,
   ): void {
     this.#touch(queue)
     const totals = queue.decided
     totals.count--
     totals.setHash = removeFromSetHash(totals.setHash, before.checksum)
     if (kind === 'delete') this.firesOnly = false
-    this.#push(kind, queue, identity, timestamp, before, undefined, this.#retire(before))
+    this.#push(kind, queue, identity, timestamp, before, undefined, this.#retire(before), dueKey)
     this.#change(identity, null)
   }
 
@@ -148,7 +149,7 @@ export class Draft implements Changes {
     const before = mayDiffer ? this.standing(queue, identity, timestamp) : call.fired
     if (before !== undefined && before.value === call.fired.value) {
       call.removed = true
-      this.#remove('fire', queue, identity, timestamp, before)
+      this.#remove('fire', queue, identity, timestamp, before, call.dueKey)
     }
     for (const made of call.calls) this.context(made)
   }
@@ -273,8 +274,9 @@ export class Draft implements Changes {
     timer: StoredTimer,
     previous: StoredTimer | undefined,
     retire: boolean,
+    dueKey?: string,
   ): void {
-    this.events.push({ kind, queue, identity, timestamp, timer, previous, retire })
+    this.events.push({ kind, queue, identity, timestamp, timer, previous, retire, dueKey })
   }
 
   #change(identity: string, standing: StoredTimer | null): void {

@@ -18,6 +18,8 @@ export interface TimerEvent {
   /** For `payload`: what stood before it. */
   readonly previous: StoredTimer | undefined
   readonly retire: boolean
+  /** The key of the `due` entry that goes, where it is at hand. */
+  readonly dueKey: string | undefined
 }
 
 export interface WatermarkEvent {
