@@ -2,7 +2,8 @@
  * Whether a call comes from inside a handler: one that waits for handlers would then wait for itself.
  *
  * - While a handler's synchronous part runs, a flag tells. After an `await`, the call's stack does: V8 follows it through
- *   awaits, up to the function that awaits a batch of handlers, which bears the name of its mark. It costs nothing until asked.
+ *   awaits, up to the function that awaits a batch of handlers, which bears the name of its mark. It costs nothing until
+ *   asked.
  * - What a handler calls back from a timer or an event of its own is not seen.
  */
 
