@@ -6,7 +6,6 @@ import { encodePair, encodeTimestamp } from '../timer/text.ts'
 
 export const DUE = 'd'
 export const LOG = 'l'
-export const META = 'm'
 export const RETIRED = 'r'
 export const TIMERS = 't'
 

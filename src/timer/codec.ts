@@ -4,11 +4,11 @@
 import type { z } from 'zod'
 import { invalidArgument, requireTimestamp, TidemarkError } from '../errors.ts'
 import { MAX_KEY_BYTES, MAX_NAMESPACE_BYTES, MAX_PAYLOAD_BYTES } from '../limits.ts'
-import { escapePart, IDENTITY_KEY_START, timestampText, unescapePart } from './identity.ts'
+import { escapePart, IDENTITY_KEY_START, keyText, timestampText, unescapePart } from './identity.ts'
 import { keyGroupOf } from './keygroup.ts'
 import { compilePart, compilePayload, keyGroupText, schemaText, type TextCodec } from './schema.ts'
 import { payloadText, type StoredTimer } from './stored.ts'
-import { decodeTimestamp, encodeTimestamp, encodeTriple, TIMESTAMP_CHARACTERS } from './text.ts'
+import { decodeTimestamp, encodeTimestamp, TIMESTAMP_CHARACTERS } from './text.ts'
 
 /** The schemas of a service; what is left out is a string key, a string namespace, no payload. */
 export interface ServiceSchemas {
@@ -83,7 +83,7 @@ export class TimerCodec {
     const keyGroup = keyGroupOf(keyGroupText(text), this.#maxParallelism)
     if (keyGroup < this.#keyGroups.start || keyGroup > this.#keyGroups.end)
       throw this.#outOfRange(key, keyGroup)
-    return queue + encodeTriple(keyGroup) + escapePart(text)
+    return keyText(queue, keyGroup, escapePart(text))
   }
 
   /** The escaped text of a namespace. */

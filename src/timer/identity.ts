@@ -36,7 +36,12 @@ export function queuePrefix(serviceId: number, domain: TimeDomain): string {
 
 /** The prefix of every timer of one key in one queue. */
 export function keyPrefix(queue: string, keyGroup: number, escapedKey: string): string {
-  return `${queue}${encodeTriple(keyGroup)}${escapedKey}\0`
+  return `${keyText(queue, keyGroup, escapedKey)}\0`
+}
+
+/** Queue, key group and key, without the NUL that ends it. */
+export function keyText(queue: string, keyGroup: number, escapedKey: string): string {
+  return queue + encodeTriple(keyGroup) + escapedKey
 }
 
 /** An identity, taken apart; key and namespace still encoded. */
