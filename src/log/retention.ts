@@ -15,7 +15,7 @@ export class LogRetention {
   oldest: number
   anchor = 0
   bytes = 0
-  /** Versions below it are needed by nobody; incremental checkpoints and followers of the log will lower it. */
+  /** How much commits must have written since an entry, before it may go. */
   readonly #keptBatchCharacters: number
   /** Sizes of the kept entries, from `oldest` on; `#head` are trimmed. */
   #sizes: number[] = []
