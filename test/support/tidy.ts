@@ -20,11 +20,11 @@ export const columnsMax = 124
  */
 export const layers: readonly (readonly string[])[] = [
   ['src/index.ts'],
+  ['src/admin/'],
   ['src/testing.ts'],
   ['src/store.ts'],
   ['src/definition.ts'],
   ['src/service.ts'],
-  ['src/admin/'],
   ['src/checkpoint/'],
   ['src/firing/'],
   ['src/snapshot/'],
