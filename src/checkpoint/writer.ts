@@ -3,13 +3,8 @@
  *
  * - Where a block ends depends only on what is stored, never on time: equal content makes equal bytes.
  * - Every checkpoint proves itself: count and set hash of each queue must be the cut's, which the commits kept.
- * - A file gets its name only when all its bytes are on disk, were read again and were found right. Whatever goes wrong
- *   before, nothing is left.
+ * - It becomes a file as a whole or not at all (wholefile.ts).
  */
-import fs from 'node:fs'
-import { join } from 'node:path'
-import { isCorruptionError } from '../engine/classic.ts'
-import { syncDirectory } from '../engine/directory.ts'
 import type { Engine } from '../engine/engine.ts'
 import { TidemarkError } from '../errors.ts'
 import { CHECKPOINT_BLOCK_BYTES, MAX_METADATA_BYTES } from '../limits.ts'
@@ -17,89 +12,30 @@ import { walkVisible } from '../snapshot/walk.ts'
 import { utf8Length } from '../timer/text.ts'
 import { BlockCutter, type CountedQueue } from './blockcutter.ts'
 import { type BlockRecord, encodeBlockRecord } from './blockindex.ts'
-import {
-  type CheckpointCut,
-  checkpointFileName,
-  temporaryFileName,
-  totalTimers,
-  type WrittenCheckpoint,
-} from './cut.ts'
+import { type CheckpointCut, totalTimers, type WrittenCheckpoint } from './cut.ts'
 import { completeFooter, encodeFooter, encodePreamble, FOOTER_BYTES, FOOTER_SHA256_OFFSET } from './format.ts'
 import { appendFrame } from './framewriter.ts'
 import { encodeHead, encodeService } from './header.ts'
-import { verifyFile } from './openfile.ts'
 import type { CheckpointProgress } from './options.ts'
-import { CheckpointSink } from './sink.ts'
+import type { CheckpointSink } from './sink.ts'
 import { throttled, throwIfAborted } from './watch.ts'
+import { writeWholeFile } from './wholefile.ts'
 
 export interface WriteOptions {
   signal?: AbortSignal
   onProgress?(progress: CheckpointProgress): void
 }
 
-/** Writes the checkpoint of a cut into a directory, which is made where it is missing. */
-export async function writeCheckpoint(
+/** Writes the full checkpoint of a cut into a directory, which is made where it is missing. */
+export function writeCheckpoint(
   engine: Engine,
   cut: CheckpointCut,
   directory: string,
   options: WriteOptions = {},
 ): Promise<WrittenCheckpoint> {
-  throwIfAborted(options.signal, 'checkpoint')
-  const path = join(directory, checkpointFileName(cut))
-  // Where the file is so far.
-  let place = join(directory, temporaryFileName(cut))
-  try {
-    await fs.promises.mkdir(directory, { recursive: true, mode: 0o700 })
-    const written = await writeFile(engine, cut, place, options)
-    await verifyWritten(place, options.signal)
-    throwIfAborted(options.signal, 'checkpoint')
-    await fs.promises.rename(place, path)
-    place = path
-    await syncDirectory(directory)
-    return { path, ...written }
-  } catch (error) {
-    // Where even that fails, what failed first is what to tell.
-    await fs.promises.rm(place, { force: true }).catch(() => {})
-    throw failedWith(error, path)
-  }
-}
-
-async function verifyWritten(path: string, signal: AbortSignal | undefined): Promise<void> {
-  try {
-    await verifyFile(path, signal)
-  } catch (cause) {
-    const message = `it does not read as it was written: ${(cause as Error).message}`
-    throw new Error(message, { cause })
-  }
-}
-
-/** What went wrong, as an error of Tidemark. */
-function failedWith(error: unknown, path: string): TidemarkError {
-  if (error instanceof TidemarkError) return error
-  const message = (error as Error).message
-  if (isCorruptionError(error)) {
-    const what = `the store is damaged (${message}): run verify(), and restore a checkpoint`
-    return new TidemarkError('TIDEMARK_CORRUPT', what, { cause: error })
-  }
-  return new TidemarkError(
-    'TIDEMARK_FAILED',
-    `the checkpoint ${path} could not be written (${message}): the store goes on; see to it, and take another one`,
-    { cause: error },
+  return writeWholeFile(directory, cut, options.signal, (sink) =>
+    new FileWriter(cut, sink, options).write(engine),
   )
-}
-
-async function writeFile(
-  engine: Engine,
-  cut: CheckpointCut,
-  path: string,
-  options: WriteOptions,
-): Promise<{ bytes: number; timers: number }> {
-  const sink = await CheckpointSink.create(path)
-  try {
-    return await new FileWriter(cut, sink, options).write(engine)
-  } finally {
-    await sink.close()
-  }
 }
 
 /** Writes the parts of one file, in order. */

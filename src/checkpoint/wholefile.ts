@@ -1,0 +1,85 @@
+/**
+ * A checkpoint's file is there as a whole or not at all, whatever kind it is.
+ *
+ * - It gets its name only when all its bytes are on disk, were read again and were found right. Whatever goes wrong
+ *   before, nothing is left.
+ */
+import fs from 'node:fs'
+import { join } from 'node:path'
+import { isCorruptionError } from '../engine/classic.ts'
+import { syncDirectory } from '../engine/directory.ts'
+import { TidemarkError } from '../errors.ts'
+import { type CheckpointCut, checkpointFileName, temporaryFileName, type WrittenCheckpoint } from './cut.ts'
+import { verifyFile } from './openfile.ts'
+import { CheckpointSink } from './sink.ts'
+import { throwIfAborted } from './watch.ts'
+
+/** What was written into a sink, which is finished. */
+export type WrittenContent = Omit<WrittenCheckpoint, 'path'>
+
+/**
+ * Makes the file of a cut in a directory, which is made where it is missing; `write` writes and finishes it.
+ * Rejects with what `write` rejects with, if that is an error of Tidemark; with TIDEMARK_CHECKPOINT_ABORTED, _CORRUPT
+ * (the store is damaged), _FAILED.
+ */
+export async function writeWholeFile(
+  directory: string,
+  cut: CheckpointCut,
+  signal: AbortSignal | undefined,
+  write: (sink: CheckpointSink) => Promise<WrittenContent>,
+): Promise<WrittenCheckpoint> {
+  throwIfAborted(signal, 'checkpoint')
+  const path = join(directory, checkpointFileName(cut))
+  // Where the file is so far.
+  let place = join(directory, temporaryFileName(cut))
+  try {
+    await fs.promises.mkdir(directory, { recursive: true, mode: 0o700 })
+    const written = await writeContent(place, write)
+    await verifyWritten(place, signal)
+    throwIfAborted(signal, 'checkpoint')
+    await fs.promises.rename(place, path)
+    place = path
+    await syncDirectory(directory)
+    return { path, ...written }
+  } catch (error) {
+    // Where even that fails, what failed first is what to tell.
+    await fs.promises.rm(place, { force: true }).catch(() => {})
+    throw failedWith(error, path)
+  }
+}
+
+async function writeContent(
+  path: string,
+  write: (sink: CheckpointSink) => Promise<WrittenContent>,
+): Promise<WrittenContent> {
+  const sink = await CheckpointSink.create(path)
+  try {
+    return await write(sink)
+  } finally {
+    await sink.close()
+  }
+}
+
+async function verifyWritten(path: string, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await verifyFile(path, signal)
+  } catch (cause) {
+    const message = `it does not read as it was written: ${(cause as Error).message}`
+    throw new Error(message, { cause })
+  }
+}
+
+/** What went wrong, as an error of Tidemark. */
+function failedWith(error: unknown, path: string): TidemarkError {
+  if (error instanceof TidemarkError) return error
+  const message = (error as Error).message
+  if (isCorruptionError(error)) {
+    const what = `the store is damaged (${message}): run verify(), and restore a checkpoint`
+    return new TidemarkError('TIDEMARK_CORRUPT', what, { cause: error })
+  }
+  return new TidemarkError(
+    'TIDEMARK_FAILED',
+    `the checkpoint ${path} could not be written (${message}): the store goes on; see to it, and take another one`,
+    { cause: error },
+  )
+}
