@@ -35,6 +35,10 @@ export const ANCHOR_INTERVAL_VERSIONS = 512
 export const ANCHOR_INTERVAL_CHARACTERS = 256 * 1024
 /** Log entries that one commit trims: more than it adds, so that the log shrinks to what is kept. */
 export const MAX_LOG_TRIM_ENTRIES = 16
+/** Log entries that were held, and are removed at once when they are free. */
+export const LOG_TRIM_SLICE_ENTRIES = 256
+/** Characters of log that a store which is opened keeps at least for incremental checkpoints to build on. */
+export const MIN_REOPENED_LOG_CHARACTERS = 16 * 1024 * 1024
 
 /** Entries that one iterator reads: LevelDB 1.20 must not hold one for long (FORMAT.md of the engine). */
 export const SCAN_CHUNK_ENTRIES = 4000

@@ -24,6 +24,7 @@ import { CommitPipeline } from './log/pipeline.ts'
 import type { LogRetention } from './log/retention.ts'
 import type { ServiceState, StoreState } from './log/state.ts'
 import { loadState } from './log/tail.ts'
+import { LogTrimmer } from './log/trimmer.ts'
 import { type CheckedOptions, checkOptions, defaultMaxParallelism, type StoreOptions } from './options.ts'
 import { TimerService } from './service.ts'
 import { takeCut } from './snapshot/cut.ts'
@@ -66,6 +67,7 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
   readonly #pipeline: CommitPipeline
   readonly #running: RunningSnapshots
   readonly #purger: Purger
+  readonly #trimmer: LogTrimmer
   readonly #firing: Firing
   readonly #services = new Map<
     string,
@@ -128,6 +130,7 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
       onFailed: (error) => this.#tell(error),
     })
     this.#purger = new Purger(engine, this.#pipeline, state, this.#running, onError)
+    this.#trimmer = new LogTrimmer(engine, this.#pipeline, retention, onError)
     this.#firing = new Firing({ engine, pipeline: this.#pipeline, state, clock: options.clock, onError })
     this.#checkpointer = new Checkpointer({
       realPath: opened.directory.realPath,
@@ -277,6 +280,7 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
       await this.#checkpointer.abort()
       this.#running.releaseAll()
       await this.#purger.stop()
+      await this.#trimmer.stop()
       const healthy = await this.#pipeline.end()
       await this.#checkpointer.close()
       if (healthy) await trimOnClose(engine, retention)

@@ -143,7 +143,14 @@ export class StoreBuilder {
     const version = next - 1
     // Before the first commit there is nothing to tell.
     if (version > 0) {
-      const head = { version, timeMs, oldest: version, anchor: version, previous: 0, retired: 0 }
+      const head = {
+        version,
+        timeMs,
+        kept: { oldest: version, tail: version, characters: 0 },
+        anchor: version,
+        previous: 0,
+        retired: 0,
+      }
       const totals = Array.from(this.#state.queues(), (queue) => ({ queue, totals: queue.decided }))
       const watermarks = services.map((service) => ({ service, watermark: service.decidedWatermark }))
       const commit = { version, timeMs, events: [], totals, watermarks, retired: 0 }

@@ -13,7 +13,7 @@ export const TIMERS = 't'
 export const END = '\u{10ffff}'
 
 export const META_STORE = 'm!store'
-/** The oldest version of the log that a clean close left. */
+/** What a clean close left of the log. */
 export const META_TRIMMED = 'm!trimmed'
 
 export function serviceMetaKey(serviceId: number): string {

@@ -149,6 +149,19 @@ export interface PurgeCall {
   readonly settle: Settle<void>
 }
 
+/** Log entries that nobody holds any more. */
+export interface TrimCall {
+  readonly kind: 'trim'
+  readonly keys: readonly string[]
+  /** The version behind them. */
+  readonly before: number
+  /** How long they are together. */
+  readonly characters: number
+  readonly settle: Settle<boolean>
+  /** Set when it is decided: whether they went, and none of them had been held meanwhile. */
+  done: boolean
+}
+
 /** A read that has its place among the calls: nothing is under way while it runs. */
 export interface ReadCall {
   readonly kind: 'read'
@@ -170,6 +183,7 @@ export type Call =
   | CutCall
   | ReadCall
   | PurgeCall
+  | TrimCall
   | BarrierCall
 
 /** Whether deciding a call needs a range of the `timers` space, and not only single entries. */
@@ -195,6 +209,9 @@ export function answerCall(call: Call): void {
       break
     case 'service':
       call.settle.resolve(call.answer!)
+      break
+    case 'trim':
+      call.settle.resolve(call.done)
       break
     default:
       call.settle.resolve()

@@ -6,8 +6,8 @@
 import type { Engine } from '../engine/engine.ts'
 import { logKey, META_TRIMMED } from '../engine/keyspaces.ts'
 import { verifiedBody, withChecksum } from '../timer/checksum.ts'
-import { decodeCount, encodeCount } from '../timer/text.ts'
-import type { LogRetention } from './retention.ts'
+import { countLength, decodeCount, encodeCount } from '../timer/text.ts'
+import type { KeptLog, LogRetention } from './retention.ts'
 
 const TRIM_BATCH_ENTRIES = 10_000
 
@@ -15,19 +15,25 @@ const TRIM_BATCH_ENTRIES = 10_000
 export async function trimOnClose(engine: Engine, retention: LogRetention): Promise<void> {
   await engine.flush()
   for (;;) {
+    const before = retention.tail
     const versions = retention.trimToAnchor(TRIM_BATCH_ENTRIES)
-    if (versions.length === 0) return
+    if (retention.tail === before) return
     const batch = engine.batch()
     for (const version of versions) batch.del(logKey(version))
-    batch.put(META_TRIMMED, withChecksum(META_TRIMMED, encodeCount(retention.oldest)))
+    const { newest, oldest, tail, bytes } = retention
+    const kept = [newest, oldest, tail, bytes].map(encodeCount).join('')
+    batch.put(META_TRIMMED, withChecksum(META_TRIMMED, kept))
     await engine.write(batch, true)
   }
 }
 
-/** The oldest version that a close left, or 0. */
-export function readTrimmed(engine: Engine): number {
+/** What a close left, if nothing was committed since: `newest` is the version of the newest entry. */
+export function readTrimmed(engine: Engine, newest: number): KeptLog | undefined {
   const value = engine.get(META_TRIMMED)
   const body = value === undefined ? undefined : verifiedBody(META_TRIMMED, value)
-  const oldest = body === undefined ? Number.NaN : decodeCount(body, 0)
-  return Number.isNaN(oldest) ? 0 : oldest
+  if (body === undefined) return undefined
+  const numbers: number[] = []
+  for (let at = 0; at < body.length; at += countLength(body, at)) numbers.push(decodeCount(body, at))
+  const [version, oldest, tail, characters] = numbers
+  return version === newest ? { oldest: oldest!, tail: tail!, characters: characters! } : undefined
 }

@@ -3,7 +3,7 @@
  *
  * - The checksum of an entry covers its key and body, and the body holds the checksum of the entry before: a chain.
  * - An *anchor* is an entry that tells the totals of every queue and the watermark of every service; every entry names
- *   the newest anchor and the oldest entry that is kept, so that opening knows where to begin without a search.
+ *   the newest anchor and what is kept before it, so that opening knows where to begin without a search.
  */
 import { CHECKSUM_CHARACTERS, checksumOf, encodeChecksum, verifiedBody } from '../timer/checksum.ts'
 import { escapePart, identityEnd, type TimeDomain, unescapePart } from '../timer/identity.ts'
@@ -17,13 +17,14 @@ import {
   encodeTimestamp,
 } from '../timer/text.ts'
 import type { Commit, CommitEvent } from './events.ts'
+import type { KeptLog } from './retention.ts'
 import type { QueueTotals } from './state.ts'
 
 export interface EntryHead {
   version: number
   timeMs: number
-  /** Oldest version whose entry is kept after this one. */
-  oldest: number
+  /** What is kept of the log before this entry. */
+  kept: KeptLog
   /** Newest anchor; the entry's own version when it is one. */
   anchor: number
   /** Checksum of the entry before. */
@@ -89,7 +90,9 @@ export function encodeEntry(
 ): { value: string; checksum: number } {
   let body =
     encodeTimestamp(head.timeMs) +
-    encodeCount(head.oldest) +
+    encodeCount(head.kept.oldest) +
+    encodeCount(head.kept.tail) +
+    encodeCount(head.kept.characters) +
     encodeCount(head.anchor) +
     encodeChecksum(head.previous) +
     encodeCount(head.retired) +
@@ -148,7 +151,7 @@ export function parseEntry(key: string, value: string): ParsedEntry | undefined 
   const checksum = decodeDigits(value, body.length, CHECKSUM_CHARACTERS)
   const cursor = new Cursor(body, 0)
   const timeMs = cursor.timestamp()
-  const oldest = cursor.count()
+  const kept = { oldest: cursor.count(), tail: cursor.count(), characters: cursor.count() }
   const anchor = cursor.count()
   const previous = cursor.digits(CHECKSUM_CHARACTERS)
   const retired = cursor.count()
@@ -175,7 +178,7 @@ export function parseEntry(key: string, value: string): ParsedEntry | undefined 
   return {
     version,
     timeMs,
-    oldest,
+    kept,
     anchor,
     previous,
     retired,

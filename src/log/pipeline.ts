@@ -299,6 +299,10 @@ export class CommitPipeline {
         case 'purge':
           draft.purge(call.keys, call.retired)
           break
+        case 'trim':
+          call.done = this.#parts.retention.drop(call.before, call.characters)
+          if (call.done) draft.purge(call.keys, 0)
+          break
       }
     }
     return rejected
@@ -323,7 +327,7 @@ export class CommitPipeline {
     const head = {
       version: commit.version,
       timeMs: commit.timeMs,
-      oldest: retention.oldest,
+      kept: { oldest: retention.oldest, tail: retention.tail, characters: retention.bytes },
       anchor: anchor ? commit.version : retention.anchor,
       previous: state.chain,
       retired: commit.retired,

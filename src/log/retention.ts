@@ -1,38 +1,70 @@
 /**
- * How much of the log is kept. Opening verifies what is kept, so it must reach back further than what LevelDB could
- * lose from the middle of its write-ahead log: everything since its last two memtables began.
+ * How much of the log is kept: its *tail*, and before it what somebody holds.
  *
- * - `oldest` never passes the newest anchor: opening can always begin there.
- * - Sizes of kept entries are in memory, so that `stats()` is exact without reading: eight bytes an entry.
+ * - Opening verifies the tail, so it must reach back further than what LevelDB could lose from the middle of its
+ *   write-ahead log: everything since its last two memtables began. It never passes the newest anchor.
+ * - A hold keeps the log from a version on: an incremental checkpoint may build on one of that version. It ends when it is
+ *   released, or when the log since has outgrown what it may take.
+ * - Sizes of the tail's entries are in memory, eight bytes an entry; of what is held before it, only their sum.
  */
 import { ANCHOR_INTERVAL_CHARACTERS, ANCHOR_INTERVAL_VERSIONS, MAX_LOG_TRIM_ENTRIES } from '../limits.ts'
 
-/** How many write buffers' worth of commits are kept: two memtables, and half of one to spare. */
-const KEPT_WRITE_BUFFERS = 2.5
+/** How many write buffers' worth of commits the tail has: two memtables, and half of one to spare. */
+const TAIL_WRITE_BUFFERS = 2.5
+
+/** Keeps the log from a version on. */
+export interface LogHold {
+  readonly version: number
+  /** Characters of log since its version, after which it ends by itself. */
+  readonly maxCharacters: number
+}
+
+/** What is kept, as a log entry tells it. */
+export interface KeptLog {
+  /** Oldest version that is stored. */
+  oldest: number
+  /** First version of the tail. */
+  tail: number
+  /** Characters of the entries that are stored. */
+  characters: number
+}
 
 export class LogRetention {
   /** Oldest version that is kept; version + 1 while the log is empty. */
   oldest: number
+  /** First version of the tail. */
+  tail: number
   anchor = 0
+  /** Characters of the kept entries. */
   bytes = 0
-  /** How much commits must have written since an entry, before it may go. */
-  readonly #keptBatchCharacters: number
-  /** Sizes of the kept entries, from `oldest` on; `#head` are trimmed. */
+  /** Called when entries before the tail may have become free. */
+  onFree: () => void = () => {}
+  /** How much commits must have written since an entry, before it may leave the tail. */
+  readonly #tailBatchCharacters: number
+  /** Sizes of the tail's entries; those before `#head` have left it. */
   #sizes: number[] = []
-  /** What each kept commit wrote in all, in step with the sizes. */
+  /** What each of their commits wrote in all, in step with the sizes. */
   #writes: number[] = []
   #head = 0
   #writtenCharacters = 0
   #charactersSinceAnchor = 0
+  /** Each hold, and how many characters of log were written in all when it began. */
+  readonly #holds = new Map<LogHold, number>()
+  #loggedCharacters = 0
+  #reopened: LogHold | undefined
 
   constructor(writeBufferBytes: number, version: number) {
-    this.#keptBatchCharacters = writeBufferBytes * KEPT_WRITE_BUFFERS
+    this.#tailBatchCharacters = writeBufferBytes * TAIL_WRITE_BUFFERS
     this.oldest = version + 1
-    this.anchor = 0
+    this.tail = version + 1
   }
 
   get entries(): number {
-    return this.#sizes.length - this.#head
+    return this.tail - this.oldest + this.#sizes.length - this.#head
+  }
+
+  get newest(): number {
+    return this.tail + this.#sizes.length - this.#head - 1
   }
 
   /** Whether the entry of `version` should tell everything. */
@@ -55,17 +87,26 @@ export class LogRetention {
     this.#writes.push(writtenCharacters)
     this.#writtenCharacters += writtenCharacters
     this.bytes += entryCharacters
+    this.#loggedCharacters += entryCharacters
+    if (this.#holds.size > 0) this.#endOutgrown()
+  }
+
+  /** Notes, after the tail was added, what a store that is opened has before it: it stays until somebody else holds. */
+  reopened({ oldest, characters }: KeptLog, maxCharacters: number): void {
+    this.oldest = oldest
+    this.bytes = characters
+    if (oldest === this.tail) return
+    this.#reopened = { version: oldest, maxCharacters }
+    this.#holds.set(this.#reopened, this.#loggedCharacters - characters)
   }
 
   /** The versions that the next commit trims, oldest first; they count as gone at once. */
   trim(): number[] {
     const versions: number[] = []
-    while (
-      versions.length < MAX_LOG_TRIM_ENTRIES &&
-      this.oldest < this.anchor &&
-      this.#writtenCharacters - this.#writes[this.#head]! >= this.#keptBatchCharacters
-    ) {
-      versions.push(this.#dropOldest())
+    for (let left = 0; left < MAX_LOG_TRIM_ENTRIES; left++) {
+      if (this.tail >= this.anchor) break
+      if (this.#writtenCharacters - this.#writes[this.#head]! < this.#tailBatchCharacters) break
+      this.#shortenTail(versions)
     }
     return versions
   }
@@ -73,12 +114,13 @@ export class LogRetention {
   /** Up to `most` versions before the anchor: what a clean close leaves out, once all is in tables. */
   trimToAnchor(most: number): number[] {
     const versions: number[] = []
-    while (versions.length < most && this.oldest < this.anchor) versions.push(this.#dropOldest())
+    while (versions.length < most && this.tail < this.anchor) this.#shortenTail(versions)
     return versions
   }
 
-  #dropOldest(): number {
-    this.bytes -= this.#sizes[this.#head]!
+  /** The oldest entry leaves the tail: it goes, unless it or one before it is held. */
+  #shortenTail(gone: number[]): void {
+    const size = this.#sizes[this.#head]!
     this.#writtenCharacters -= this.#writes[this.#head]!
     this.#head++
     if (this.#head > 1024 && this.#head * 2 > this.#sizes.length) {
@@ -86,6 +128,65 @@ export class LogRetention {
       this.#writes = this.#writes.slice(this.#head)
       this.#head = 0
     }
-    return this.oldest++
+    const version = this.tail++
+    if (this.oldest !== version || version >= this.#heldFrom()) return
+    this.oldest++
+    this.bytes -= size
+    gone.push(version)
+  }
+
+  /** Whether the log is still there from a version on. */
+  reaches(version: number): boolean {
+    return version >= this.oldest
+  }
+
+  /** Keeps the log from a version on, which it must still reach, or that of the next commit. */
+  hold(version: number, maxCharacters: number): LogHold {
+    const hold = { version, maxCharacters }
+    this.#holds.set(hold, this.#loggedCharacters)
+    return hold
+  }
+
+  release(hold: LogHold): void {
+    if (this.#holds.delete(hold)) this.onFree()
+  }
+
+  /** Ends what opening held: somebody has seen to what may be built on. */
+  releaseReopened(): void {
+    if (this.#reopened !== undefined) this.release(this.#reopened)
+    this.#reopened = undefined
+  }
+
+  /** Characters of log since a hold began; undefined: it has ended. */
+  charactersSince(hold: LogHold): number | undefined {
+    const began = this.#holds.get(hold)
+    return began === undefined ? undefined : this.#loggedCharacters - began
+  }
+
+  /** The version before which the entries that left the tail are free; the oldest itself where none is. */
+  get freeBefore(): number {
+    return Math.max(this.oldest, Math.min(this.tail, this.#heldFrom()))
+  }
+
+  /** Drops the entries before a version; false, and nothing, where one of them has been held meanwhile. */
+  drop(before: number, characters: number): boolean {
+    if (before > this.freeBefore) return false
+    this.oldest = before
+    this.bytes -= characters
+    return true
+  }
+
+  #heldFrom(): number {
+    let from = Number.POSITIVE_INFINITY
+    for (const { version } of this.#holds.keys()) from = Math.min(from, version)
+    return from
+  }
+
+  #endOutgrown(): void {
+    for (const [hold, began] of this.#holds) {
+      if (this.#loggedCharacters - began <= hold.maxCharacters) continue
+      this.#holds.delete(hold)
+      this.onFree()
+    }
   }
 }

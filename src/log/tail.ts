@@ -1,14 +1,14 @@
 /**
  * Opening: what is stored is verified as far as the log reaches, and the state is folded from its newest anchor on.
  *
- * - The kept entries must be contiguous in version and chained by checksum. LevelDB drops damaged parts of its
+ * - The entries of the log's tail must be contiguous in version and chained by checksum. LevelDB drops damaged parts of its
  *   write-ahead log silently, the newest commits still there; a hole in the log is how that shows.
  */
 import type { Engine } from '../engine/engine.ts'
 import { END, LOG, logKey, SERVICE_META_PREFIX, TIMERS } from '../engine/keyspaces.ts'
 import type { StoreRecord } from '../engine/migration.ts'
 import { TidemarkError } from '../errors.ts'
-import { SCAN_CHUNK_ENTRIES } from '../limits.ts'
+import { MIN_REOPENED_LOG_CHARACTERS, SCAN_CHUNK_ENTRIES } from '../limits.ts'
 import { verifiedBody } from '../timer/checksum.ts'
 import { unescapePart } from '../timer/identity.ts'
 import { decodeDigits, decodeTimestamp } from '../timer/text.ts'
@@ -37,12 +37,15 @@ export async function loadState(
     await refuseWithoutLog(engine)
     return { state, retention: new LogRetention(writeBufferBytes, 0) }
   }
-  const retention = new LogRetention(writeBufferBytes, newest.oldest - 1)
-  for await (const { entry, characters } of readKept(engine, newest)) {
+  const { kept } = newest
+  const retention = new LogRetention(writeBufferBytes, kept.tail - 1)
+  for await (const { entry, characters } of readKept(engine, newest, kept.tail)) {
     if (entry.version >= newest.anchor) foldInto(state, entry)
     const isAnchor = entry.anchor === entry.version
     retention.add(entry.version, isAnchor, characters, characters * WRITTEN_PER_LOG_CHARACTER)
   }
+  // What an incremental checkpoint may build on stays until somebody knows better.
+  retention.reopened(kept, Math.max(2 * kept.characters, MIN_REOPENED_LOG_CHARACTERS))
   state.decidedVersion = newest.version
   state.appliedVersion = newest.version
   state.decidedRetired = newest.retired
@@ -64,11 +67,15 @@ async function loadServices(engine: Engine, state: StoreState): Promise<void> {
   }
 }
 
+/** The newest entry; what it tells to be kept is what is kept now, itself included. */
 export async function readNewest(engine: Engine): Promise<ParsedEntry | undefined> {
   const newest = await engine.scan({ from: LOG, to: LOG + END, limit: 1, reverse: true }).read()
   if (newest.length === 0) return undefined
-  const entry = parseOrThrow(newest[0]![0], newest[0]![1])
-  return { ...entry, oldest: Math.max(entry.oldest, readTrimmed(engine)) }
+  const [key, value] = newest[0]!
+  const entry = parseOrThrow(key, value)
+  const { kept, version } = entry
+  const standing = { ...kept, characters: kept.characters + value.length }
+  return { ...entry, kept: readTrimmed(engine, version) ?? standing }
 }
 
 async function refuseWithoutLog(engine: Engine): Promise<void> {
@@ -82,12 +89,13 @@ function parseOrThrow(key: string, value: string): ParsedEntry {
   return entry
 }
 
-/** The kept entries, oldest first, each verified against the one before. */
+/** Entries from a version on, oldest first, each verified against the one before. */
 export async function* readKept(
   engine: Engine,
-  newest: ParsedEntry,
+  newest: Pick<ParsedEntry, 'version'>,
+  first: number,
 ): AsyncGenerator<{ entry: ParsedEntry; value: string; characters: number }> {
-  let expected = newest.oldest
+  let expected = first
   let previous: ParsedEntry | undefined
   while (expected <= newest.version) {
     const limit = Math.min(SCAN_CHUNK_ENTRIES, newest.version - expected + 1)

@@ -25,12 +25,21 @@ export interface CutService {
 export interface Cut {
   running: RunningSnapshot
   services: CutService[]
+  /** Checksum of the newest log entry before the version; 0: there is none. */
+  chain: number
   /** How long calls were held up by it. */
   pauseMs: number
 }
 
-/** Takes a cut; it includes every call made before, and resolves when they are in the store. */
-export async function takeCut(pipeline: CommitPipeline, snapshots: RunningSnapshots): Promise<Cut> {
+/**
+ * Takes a cut; it includes every call made before, and resolves when they are in the store. `atCut` is called with its
+ * version at the very moment, while nothing is decided.
+ */
+export async function takeCut(
+  pipeline: CommitPipeline,
+  snapshots: RunningSnapshots,
+  atCut: (version: number) => void = () => {},
+): Promise<Cut> {
   let cut: Cut | undefined
   try {
     await new Promise<void>((resolve, reject) => {
@@ -38,6 +47,7 @@ export async function takeCut(pipeline: CommitPipeline, snapshots: RunningSnapsh
         kind: 'cut',
         take: (state) => {
           cut = cutNow(state, snapshots)
+          atCut(cut.running.version)
         },
         settle: { resolve, reject },
       })
@@ -53,7 +63,7 @@ function cutNow(state: StoreState, snapshots: RunningSnapshots): Cut {
   const startMs = performance.now()
   const running = snapshots.add(state.decidedVersion + 1)
   const services = state.services.map(cutService)
-  return { running, services, pauseMs: performance.now() - startMs }
+  return { running, services, chain: state.chain, pauseMs: performance.now() - startMs }
 }
 
 function cutService(service: ServiceState): CutService {

@@ -206,13 +206,13 @@ async function checkLog({ engine, pipeline }: VerifyParts, findings: Finding[]):
     const newest = await readNewest(engine)
     if (newest === undefined) return
     try {
-      for await (const _ of readKept(engine, newest));
+      for await (const _ of readKept(engine, newest, newest.kept.oldest));
       return
     } catch (error) {
       if (!(error instanceof TidemarkError)) throw error
       const latest = await readNewest(engine)
       // Trimmed while it was read: begin again where it begins now.
-      if (latest !== undefined && latest.oldest > newest.oldest) continue
+      if (latest !== undefined && latest.kept.oldest > newest.kept.oldest) continue
       findings.push({ space: 'log', key: '', message: error.message })
       return
     }

@@ -24,7 +24,14 @@ export async function jumpTo(directory: string, version: number): Promise<void> 
       watermarks: state.services.map((service) => ({ service, watermark: service.decidedWatermark })),
       retired: 0,
     }
-    const head = { version, timeMs: 0, oldest: version, anchor: version, previous: 0, retired: 0 }
+    const head = {
+      version,
+      timeMs: 0,
+      kept: { oldest: version, tail: version, characters: 0 },
+      anchor: version,
+      previous: 0,
+      retired: 0,
+    }
     batch.put(logKey(version), encodeEntry(logKey(version), head, commit).value)
     await engine.write(batch, false)
   } finally {

@@ -1,0 +1,81 @@
+/**
+ * Removes log entries that were held and are free: in slices, beside the service's own commits, one under way at a time.
+ *
+ * - Entries that leave the tail go with the commit that makes them leave; only what was held before is left to this.
+ * - How long a removed entry was is read before: only the sum is kept in memory.
+ */
+import { nextTurn } from '../clock.ts'
+import type { Engine } from '../engine/engine.ts'
+import { logKey } from '../engine/keyspaces.ts'
+import { LOG_TRIM_SLICE_ENTRIES } from '../limits.ts'
+import type { CommitPipeline } from './pipeline.ts'
+import type { LogRetention } from './retention.ts'
+
+export class LogTrimmer {
+  readonly #engine: Engine
+  readonly #pipeline: CommitPipeline
+  readonly #retention: LogRetention
+  readonly #onError: (error: unknown) => void
+  #trimming: Promise<void> | undefined
+  #stopped = false
+
+  constructor(
+    engine: Engine,
+    pipeline: CommitPipeline,
+    retention: LogRetention,
+    onError: (error: unknown) => void,
+  ) {
+    this.#engine = engine
+    this.#pipeline = pipeline
+    this.#retention = retention
+    this.#onError = onError
+    retention.onFree = () => this.wake()
+  }
+
+  wake(): void {
+    if (this.#stopped) return
+    this.#trimming ??= this.#trim().finally(() => {
+      this.#trimming = undefined
+    })
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await this.#trimming
+  }
+
+  async #trim(): Promise<void> {
+    try {
+      // A hold often ends where another begins: see what is free when both are done.
+      await nextTurn()
+      while (!this.#stopped && this.#retention.freeBefore > this.#retention.oldest) {
+        if (!(await this.#trimSlice())) return
+      }
+    } catch (error) {
+      // A failed store tells its callers itself.
+      if (this.#pipeline.failure === undefined) this.#onError(error)
+    }
+  }
+
+  /** False: nothing more is to be done. */
+  async #trimSlice(): Promise<boolean> {
+    const { oldest, freeBefore } = this.#retention
+    const range = { from: logKey(oldest), to: logKey(freeBefore), limit: LOG_TRIM_SLICE_ENTRIES }
+    const entries = await this.#engine.scan(range).read()
+    if (entries.length === 0) return false
+    let characters = 0
+    for (const [, value] of entries) characters += value.length
+    const keys = entries.map(([key]) => key)
+    return new Promise((resolve, reject) => {
+      const settle = { resolve, reject }
+      this.#pipeline.submit({
+        kind: 'trim',
+        keys,
+        before: oldest + keys.length,
+        characters,
+        settle,
+        done: false,
+      })
+    })
+  }
+}
