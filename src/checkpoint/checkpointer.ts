@@ -62,13 +62,16 @@ export class Checkpointer {
   ): Promise<CheckpointSummary> {
     const startMs = performance.now()
     const { record, options, pipeline, running: snapshots } = this.#parts
-    const { running, services, pauseMs } = await takeCut(pipeline, snapshots)
+    const { running, services, chain, pauseMs } = await takeCut(pipeline, snapshots)
     try {
       const id = randomUUID()
       const { version } = running
       const { storeId, maxParallelism, keyGroups } = record
       const createdMs = options.clock.now()
       const cut = {
+        kind: 'full' as const,
+        chain,
+        pauseMs,
         storeId,
         checkpointId: id,
         version,

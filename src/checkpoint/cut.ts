@@ -7,13 +7,31 @@ import type { KeyGroupRange } from '../timer/codec.ts'
 
 export type { CutQueue, CutService } from '../snapshot/cut.ts'
 
+/** What a checkpoint is: an incremental one needs those that it builds on; a savepoint is a full one that stays. */
+export type CheckpointKind = 'full' | 'incremental' | 'savepoint'
+
+/** The checkpoint that an incremental one builds on: a file in the same directory. */
+export interface CheckpointBase {
+  checkpointId: string
+  version: number
+  /** SHA-256 of its file, as that file's footer tells it: 64 hexadecimal digits. */
+  sha256: string
+}
+
 export interface CheckpointCut {
+  kind: CheckpointKind
+  /** What an incremental one builds on. */
+  base?: CheckpointBase
   storeId: string
   /** A UUID. */
   checkpointId: string
   /** The version of the snapshot that the checkpoint writes. */
   version: number
   createdMs: number
+  /** How long calls were held up by the cut. */
+  pauseMs: number
+  /** Checksum of the newest log entry before the version; 0: there is none. */
+  chain: number
   maxParallelism: number
   /** The key groups that the store takes, both ends included; left out: all. */
   keyGroups?: KeyGroupRange
@@ -26,12 +44,25 @@ export interface CheckpointCut {
 export interface WrittenCheckpoint {
   path: string
   bytes: number
+  /** How many timers stand at its version. */
   timers: number
+  /** SHA-256 as the footer tells it. */
+  sha256: string
 }
 
 /** Sorts by version; the id tells checkpoints of one version, and of other stores, apart. */
-export function checkpointFileName(cut: Pick<CheckpointCut, 'version' | 'checkpointId'>): string {
-  return `checkpoint-${String(cut.version).padStart(12, '0')}-${cut.checkpointId.slice(0, 8)}.tidemark`
+export function checkpointFileName({
+  kind,
+  version,
+  checkpointId,
+}: Pick<CheckpointCut, 'kind' | 'version' | 'checkpointId'>): string {
+  const stem = kind === 'savepoint' ? 'savepoint' : 'checkpoint'
+  return `${stem}-${String(version).padStart(12, '0')}-${checkpointId.slice(0, 8)}.tidemark`
+}
+
+/** The file that an incremental checkpoint builds on, beside its own: never a path that the file itself could choose. */
+export function baseFileName({ version, checkpointId }: CheckpointBase): string {
+  return checkpointFileName({ kind: 'full', version, checkpointId })
 }
 
 /** The name that the file has until it is whole and verified. */

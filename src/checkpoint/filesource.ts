@@ -58,15 +58,16 @@ export class FileSource {
     return bytes
   }
 
-  /** The next frame, which must be of a type. */
-  async takeFrame(type: FrameType): Promise<Frame> {
+  /** The next frame, which must be of a type, or of one of two. */
+  async takeFrame(type: FrameType, or: FrameType = type): Promise<Frame> {
     const offset = this.offset
     const place = `${type} at byte ${offset}`
     return this.naming(place, async () => {
       const { storedLength } = parseFrameHead(await this.#peek(FRAME_HEAD_BYTES))
       const bytes = await this.take(FRAME_HEAD_BYTES + storedLength)
       const head = checkFrame(bytes)
-      check(head.type === FRAME_TYPES[type], `a frame of type ${head.type} is in its place`)
+      const isExpected = head.type === FRAME_TYPES[type] || head.type === FRAME_TYPES[or]
+      check(isExpected, `a frame of type ${head.type} is in its place`)
       return { offset, head, bytes }
     })
   }

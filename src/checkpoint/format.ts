@@ -20,7 +20,7 @@ export const SHA256_BYTES = 32
 export const FRAME_HEAD_BYTES = 20
 const FRAME_CHECKED_BYTES = 16
 /** Where the footer's SHA-256 is: it covers every byte of the file before it. */
-export const FOOTER_SHA256_OFFSET = 48
+export const FOOTER_SHA256_OFFSET = 52
 const FOOTER_CRC_OFFSET = FOOTER_SHA256_OFFSET + SHA256_BYTES
 export const FOOTER_BYTES = FOOTER_CRC_OFFSET + 4 + END_MAGIC.length
 
@@ -28,7 +28,10 @@ export const FOOTER_BYTES = FOOTER_CRC_OFFSET + 4 + END_MAGIC.length
 export const BLOCK_COLUMNS = 4
 export const BLOCK_HEAD_BYTES = BLOCK_COLUMNS * 4
 
-export const FRAME_TYPES = { header: 1, service: 2, block: 3, index: 4 } as const
+/** The length of a log entry, before it. */
+export const LOG_LENGTH_BYTES = 4
+
+export const FRAME_TYPES = { header: 1, service: 2, block: 3, index: 4, log: 5 } as const
 export type FrameType = keyof typeof FRAME_TYPES
 export const FRAME_CODINGS = { plain: 0, deflate: 1 } as const
 
@@ -130,9 +133,13 @@ export function checkFrame(bytes: Buffer): FrameHead {
 // footer
 
 export interface Footer {
+  /** Blocks; in an incremental checkpoint, frames of log entries. */
   blocks: number
   indexFrames: number
+  /** Timers that stand at the checkpoint's version. */
   timers: number
+  /** How long writing took, up to here. */
+  durationMs: number
   /** Where the blocks begin: behind preamble, header and services. */
   blocksOffset: number
   /** Where the index begins: behind the blocks. */
@@ -156,6 +163,7 @@ export function encodeFooter(footer: Omit<Footer, 'sha256'>): Buffer {
   bytes.writeUIntLE(footer.fileLength, 32, 6)
   bytes.writeUInt32LE(footer.headerCrc, 40)
   bytes.writeUInt32LE(footer.indexCrc, 44)
+  bytes.writeUInt32LE(Math.min(Math.round(footer.durationMs), 2 ** 32 - 1), 48)
   END_MAGIC.copy(bytes, FOOTER_CRC_OFFSET + 4)
   return bytes
 }
@@ -180,6 +188,7 @@ export function parseFooter(bytes: Buffer, fileLength: number): Footer {
     fileLength: bytes.readUIntLE(32, 6),
     headerCrc: bytes.readUInt32LE(40),
     indexCrc: bytes.readUInt32LE(44),
+    durationMs: bytes.readUInt32LE(48),
     sha256: Buffer.from(bytes.subarray(FOOTER_SHA256_OFFSET, FOOTER_CRC_OFFSET)),
   }
   check(footer.fileLength === fileLength, `it should have ${footer.fileLength} bytes, and has ${fileLength}`)

@@ -12,21 +12,24 @@ import {
 import type { CutQueue, CutService } from '../snapshot/cut.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
 import { utf8Length } from '../timer/text.ts'
-import type { CheckpointCut } from './cut.ts'
+import type { CheckpointBase, CheckpointCut, CheckpointKind } from './cut.ts'
 import { check } from './format.ts'
 
 /** What the header's frame tells. */
 export interface CheckpointHead {
-  kind: 'full'
+  kind: CheckpointKind
+  /** What it builds on: there exactly if it is incremental. */
+  base: CheckpointBase | undefined
   storeId: string
   checkpointId: string
   version: number
-  /** The version that an incremental checkpoint builds on; 0: on none. */
-  baseVersion: number
+  /** Checksum of the newest log entry before the version: the log goes on from there. */
+  chain: number
   maxParallelism: number
   /** The key groups that the store takes. */
   keyGroups: KeyGroupRange
   createdMs: number
+  pauseMs: number
   metadata: unknown
   /** How many services follow. */
   serviceCount: number
@@ -37,19 +40,21 @@ export interface CheckpointHeader extends CheckpointHead {
 }
 
 export function encodeHead(cut: CheckpointCut): Buffer {
-  const { storeId, checkpointId, version, maxParallelism, createdMs, metadata } = cut
+  const { kind, base, storeId, checkpointId, version, chain, maxParallelism, createdMs, pauseMs } = cut
   const keyGroups = cut.keyGroups ?? { start: 0, end: maxParallelism - 1 }
   const head = {
-    kind: 'full',
+    kind,
+    base,
     storeId,
     checkpointId,
     version,
-    baseVersion: 0,
+    chain,
     maxParallelism,
     keyGroups,
     createdMs,
+    pauseMs,
   }
-  return Buffer.from(JSON.stringify({ ...head, metadata, serviceCount: cut.services.length }))
+  return Buffer.from(JSON.stringify({ ...head, metadata: cut.metadata, serviceCount: cut.services.length }))
 }
 
 export function encodeService(service: CutService): Buffer {
@@ -65,6 +70,8 @@ export function encodeService(service: CutService): Buffer {
     }),
   )
 }
+
+const KINDS: readonly CheckpointKind[] = ['full', 'incremental', 'savepoint']
 
 type Fields = Record<string, unknown>
 
@@ -100,23 +107,44 @@ function parseMetadata(fields: Fields): unknown {
   return JSON.parse(text(fields, 'metadata', MAX_METADATA_BYTES))
 }
 
-export function parseHead(bytes: Buffer): CheckpointHead {
-  const fields = parseObject(bytes)
-  check(fields.kind === 'full', `its kind is ${JSON.stringify(fields.kind)}`)
+function parseId(fields: Fields): string {
   const checkpointId = text(fields, 'checkpointId', 64)
   check(/^[0-9a-f]{8}/.test(checkpointId), 'checkpointId is no id')
+  return checkpointId
+}
+
+function parseMs(fields: Fields, name: string): number {
+  const value = fields[name]
+  check(typeof value === 'number' && Number.isFinite(value) && value >= 0, `${name} is ${value}`)
+  return value
+}
+
+function parseBase(fields: Fields, version: number): CheckpointBase {
+  const sha256 = text(fields, 'sha256', 64)
+  check(/^[0-9a-f]{64}$/.test(sha256), 'sha256 is none')
+  return { checkpointId: parseId(fields), version: whole(fields, 'version', 1, version), sha256 }
+}
+
+export function parseHead(bytes: Buffer): CheckpointHead {
+  const fields = parseObject(bytes)
+  const kind = KINDS.find((known) => known === fields.kind)
+  check(kind !== undefined, `its kind is ${JSON.stringify(fields.kind)}`)
+  check((kind === 'incremental') === (fields.base !== undefined), 'only an incremental checkpoint has a base')
+  const version = whole(fields, 'version', 1, Number.MAX_SAFE_INTEGER)
   const maxParallelism = whole(fields, 'maxParallelism', 1, MAX_MAX_PARALLELISM)
   const range = object(fields.keyGroups, 'keyGroups')
   const start = whole(range, 'start', 0, maxParallelism - 1)
   return {
-    kind: 'full',
+    kind,
+    base: fields.base === undefined ? undefined : parseBase(object(fields.base, 'base'), version),
     storeId: text(fields, 'storeId', 64),
-    checkpointId,
-    version: whole(fields, 'version', 1, Number.MAX_SAFE_INTEGER),
-    baseVersion: whole(fields, 'baseVersion', 0, 0),
+    checkpointId: parseId(fields),
+    version,
+    chain: whole(fields, 'chain', 0, 2 ** 48 - 1),
     maxParallelism,
     keyGroups: { start, end: whole(range, 'end', start, maxParallelism - 1) },
     createdMs: whole(fields, 'createdMs', Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
+    pauseMs: parseMs(fields, 'pauseMs'),
     metadata: parseMetadata(fields),
     serviceCount: whole(fields, 'serviceCount', 0, MAX_SERVICES),
   }

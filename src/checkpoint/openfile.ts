@@ -58,14 +58,19 @@ export async function verifyFile(path: string, signal?: AbortSignal): Promise<vo
 export async function verifyBytes(opened: OpenFile, signal?: AbortSignal): Promise<void> {
   const { path, file, preamble, footer, footerBytes } = opened
   const sha256 = createHash('sha256').update(preamble)
-  const verifyFrames = async (start: number, end: number, typeOf: (index: number) => FrameType) => {
+  const verifyFrames = async (
+    start: number,
+    end: number,
+    typeOf: (index: number) => FrameType,
+    or?: FrameType,
+  ) => {
     const source = new FileSource(path, file, start, end)
     for (let i = 0; !source.atEnd && signal?.aborted !== true; i++) {
-      sha256.update((await source.takeFrame(typeOf(i))).bytes)
+      sha256.update((await source.takeFrame(typeOf(i), or)).bytes)
     }
   }
   await verifyFrames(PREAMBLE_BYTES, footer.blocksOffset, (i) => (i === 0 ? 'header' : 'service'))
-  await verifyFrames(footer.blocksOffset, footer.indexOffset, () => 'block')
+  await verifyFrames(footer.blocksOffset, footer.indexOffset, () => 'block', 'log')
   await verifyFrames(footer.indexOffset, footer.fileLength - FOOTER_BYTES, () => 'index')
   sha256.update(footerBytes.subarray(0, FOOTER_SHA256_OFFSET))
   // Whoever gave the signal asks it again, and cares no more for what was found.

@@ -3,6 +3,7 @@
  *
  * - Opening reads header, index and footer, and proves that they agree: blocks lie behind one another without a gap,
  *   in the order of queues and key groups, and their counts and set hashes add up to the header's.
+ * - An incremental checkpoint has log entries where others have blocks, and no index.
  * - A block must be the one that the index tells of. So whoever reads all blocks has proved every timer, without
  *   reading the file twice; {@link CheckpointReader.verify} looks at every byte, read or not.
  */
@@ -12,9 +13,11 @@ import type { KeyGroupRange } from '../timer/codec.ts'
 import type { TimeDomain } from '../timer/identity.ts'
 import { type DecodedBlock, decodeBlock } from './blockdecoder.ts'
 import { type BlockRecord, type PlacedBlock, parseBlockRecords } from './blockindex.ts'
+import { totalTimers } from './cut.ts'
 import { FileSource, frameContent } from './filesource.ts'
 import { check, FOOTER_BYTES, type Footer, FRAME_HEAD_BYTES, PREAMBLE_BYTES } from './format.ts'
 import { type CheckpointHeader, parseHead, parseService } from './header.ts'
+import { type LogEntry, readLogEntries } from './logreader.ts'
 import { type OpenFile, openCheckpointFile, verifyBytes } from './openfile.ts'
 
 export class CheckpointReader {
@@ -24,6 +27,10 @@ export class CheckpointReader {
   readonly index: readonly PlacedBlock[]
   readonly timers: number
   readonly bytes: number
+  /** How long writing took. */
+  readonly durationMs: number
+  /** SHA-256 of the file, as its footer tells it. */
+  readonly sha256: string
   readonly #opened: OpenFile
 
   private constructor(opened: OpenFile, header: CheckpointHeader, index: readonly PlacedBlock[]) {
@@ -32,6 +39,8 @@ export class CheckpointReader {
     this.index = index
     this.timers = opened.footer.timers
     this.bytes = opened.footer.fileLength
+    this.durationMs = opened.footer.durationMs
+    this.sha256 = opened.footer.sha256.toString('hex')
     this.#opened = opened
   }
 
@@ -70,6 +79,11 @@ export class CheckpointReader {
         })
       }
     }
+  }
+
+  /** The log entries of an incremental checkpoint, from its base's version to its own. */
+  entries(): AsyncGenerator<LogEntry> {
+    return readLogEntries(this.#opened, this.header)
   }
 
   close(): Promise<void> {
@@ -131,9 +145,15 @@ async function readIndex(opened: OpenFile, header: CheckpointHeader): Promise<Pl
       }
     }
     check(source.atEnd && crc === footer.indexCrc, 'it is not the index that the footer tells of')
-    checkIndex(header, placed, footer)
+    if (header.kind === 'incremental') checkNoIndex(header, footer)
+    else checkIndex(header, placed, footer)
   })
   return placed
+}
+
+function checkNoIndex({ services }: CheckpointHeader, { indexFrames, timers }: Footer): void {
+  check(indexFrames === 0, 'an incremental checkpoint has no index')
+  check(timers === totalTimers(services), 'its header has another number of timers than the footer says')
 }
 
 /** Proves that index, header and footer are about the same blocks. */

@@ -20,3 +20,9 @@ export function throwIfAborted(signal: AbortSignal | undefined, what: 'checkpoin
     cause: signal.reason,
   })
 }
+
+/** Returns what tells how many milliseconds have passed since this call. */
+export function elapsedFromNow(): () => number {
+  const startMs = performance.now()
+  return () => performance.now() - startMs
+}

@@ -7,6 +7,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { openClassicEngine } from '../engine/classic.ts'
 import type { Engine } from '../engine/engine.ts'
+import { writeIncremental } from './logwriter.ts'
 import { type FromWorker, type ToWorker, tellError, type WorkerStart } from './messages.ts'
 import type { CheckpointProgress } from './options.ts'
 import { writeCheckpoint } from './writer.ts'
@@ -40,7 +41,8 @@ async function run({ run, cut, directory }: ToWorker & { type: 'run' }, signal: 
   try {
     engine ??= openClassicEngine(realPath, sizes, true)
     const onProgress = (progress: CheckpointProgress) => tell({ type: 'progress', run, progress })
-    const written = await writeCheckpoint(await engine, cut, directory, { signal, onProgress })
+    const write = cut.kind === 'incremental' ? writeIncremental : writeCheckpoint
+    const written = await write(await engine, cut, directory, { signal, onProgress })
     tell({ type: 'done', run, written })
   } catch (error) {
     tell({ type: 'failed', run, error: tellError(error) })

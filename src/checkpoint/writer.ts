@@ -7,23 +7,23 @@
  */
 import type { Engine } from '../engine/engine.ts'
 import { TidemarkError } from '../errors.ts'
-import { CHECKPOINT_BLOCK_BYTES, MAX_METADATA_BYTES } from '../limits.ts'
+import { CHECKPOINT_BLOCK_BYTES } from '../limits.ts'
 import { walkVisible } from '../snapshot/walk.ts'
-import { utf8Length } from '../timer/text.ts'
 import { BlockCutter, type CountedQueue } from './blockcutter.ts'
 import { type BlockRecord, encodeBlockRecord } from './blockindex.ts'
 import { type CheckpointCut, totalTimers, type WrittenCheckpoint } from './cut.ts'
-import { completeFooter, encodeFooter, encodePreamble, FOOTER_BYTES, FOOTER_SHA256_OFFSET } from './format.ts'
+import { writeFileHead, writeFooter } from './fileends.ts'
 import { appendFrame } from './framewriter.ts'
-import { encodeHead, encodeService } from './header.ts'
 import type { CheckpointProgress } from './options.ts'
 import type { CheckpointSink } from './sink.ts'
-import { throttled, throwIfAborted } from './watch.ts'
-import { writeWholeFile } from './wholefile.ts'
+import { elapsedFromNow, throttled, throwIfAborted } from './watch.ts'
+import { type WrittenContent, writeWholeFile } from './wholefile.ts'
 
 export interface WriteOptions {
   signal?: AbortSignal
   onProgress?(progress: CheckpointProgress): void
+  /** How long it has taken so far, for the footer. Default: since the call. */
+  elapsedMs?(): number
 }
 
 /** Writes the full checkpoint of a cut into a directory, which is made where it is missing. */
@@ -52,52 +52,25 @@ class FileWriter {
     this.#options = options
   }
 
-  async write(engine: Engine): Promise<{ bytes: number; timers: number }> {
-    this.#sink.beginSection()
-    await this.#writeHeader()
-    const headerCrc = this.#sink.endSection()
+  async write(engine: Engine): Promise<WrittenContent> {
+    const { elapsedMs = elapsedFromNow() } = this.#options
+    const headerCrc = await writeFileHead(this.#sink, this.#cut)
     const blocksOffset = this.#sink.offset
     await this.#writeBlocks(engine)
     const indexOffset = this.#sink.offset
     this.#sink.beginSection()
     const indexFrames = await this.#writeIndex()
-    const footer = encodeFooter({
+    const indexCrc = this.#sink.endSection()
+    return writeFooter(this.#sink, {
       blocks: this.#records.length,
       indexFrames,
       timers: this.#timers,
+      durationMs: elapsedMs(),
       blocksOffset,
       indexOffset,
-      fileLength: this.#sink.offset + FOOTER_BYTES,
       headerCrc,
-      indexCrc: this.#sink.endSection(),
+      indexCrc,
     })
-    await this.#sink.finish(footer, FOOTER_SHA256_OFFSET, completeFooter)
-    return { bytes: this.#sink.offset, timers: this.#timers }
-  }
-
-  async #writeHeader(): Promise<void> {
-    const { metadata, services } = this.#cut
-    if (metadata !== undefined && utf8Length(metadata) > MAX_METADATA_BYTES) {
-      throw new TidemarkError(
-        'TIDEMARK_INVALID_ARGUMENT',
-        `metadata may take ${MAX_METADATA_BYTES} bytes at most`,
-      )
-    }
-    await this.#sink.append(encodePreamble())
-    await appendFrame(this.#sink, {
-      type: 'header',
-      entries: 1,
-      bytes: encodeHead(this.#cut),
-      isRepetitive: true,
-    })
-    for (const service of services) {
-      await appendFrame(this.#sink, {
-        type: 'service',
-        entries: 1,
-        bytes: encodeService(service),
-        isRepetitive: true,
-      })
-    }
   }
 
   async #writeBlocks(engine: Engine): Promise<void> {

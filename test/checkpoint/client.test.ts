@@ -210,7 +210,7 @@ test('an idle worker does not keep the process alive', () => {
     const sizes = checkOptions({}).engine
     await openClassicEngine(directory + '/store', sizes, false)
     const client = new CheckpointClient(directory + '/store', sizes)
-    const cut = { storeId: 's', checkpointId: '01234567', version: 1, createdMs: 0, maxParallelism: 1, services: [] }
+    const cut = { kind: 'full' as const, pauseMs: 0, chain: 0, storeId: 's', checkpointId: '01234567', version: 1, createdMs: 0, maxParallelism: 1, services: [] }
     const { timers } = await client.run(cut, directory)
     console.log('timers', timers)
   `

@@ -162,7 +162,7 @@ test('a block of another checkpoint is not taken for this one, though its own ch
       other!.subarray(foreign!.offset, foreign!.offset + foreign!.length),
       mine!.subarray(block!.offset + block!.length),
     ])
-    const path = join(directory, checkpointFileName({ version: 1, checkpointId: 'swapped0' }))
+    const path = join(directory, checkpointFileName({ kind: 'full', version: 1, checkpointId: 'swapped0' }))
     await writeFile(path, swapped)
     assert.is(await codeOf(path), 'TIDEMARK_CHECKPOINT_CORRUPT')
   })

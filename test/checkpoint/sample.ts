@@ -66,7 +66,10 @@ export async function sampleOf(timers: readonly SampleTimer[], options: SampleOp
   const stored = new Map([...unsorted].sort(([a], [b]) => compareStored(a, b)))
   const level = new MemoryLevel<string, string>()
   await level.batch(Array.from(stored, ([key, value]) => ({ type: 'put' as const, key, value })))
-  const cut = {
+  const cut: CheckpointCut = {
+    kind: 'full',
+    pauseMs: 0,
+    chain: 0,
     storeId: '5f0e9a6c-0000-4000-8000-000000000000',
     checkpointId: 'c0ffee00-0000-4000-8000-000000000000',
     version: 2 + Math.floor(timers.length / commitTimers),
