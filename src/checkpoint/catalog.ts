@@ -1,0 +1,148 @@
+/**
+ * The checkpoints of a directory, as their files tell it: what each is, and what builds on what.
+ *
+ * - Of each file only its first bytes, header and footer are read: no index, no block, no log.
+ * - A file that cannot be read hides no other.
+ * - What is written at the same time by others may be there or not; a file that goes meanwhile was not there.
+ */
+import fs from 'node:fs'
+import { basename, join } from 'node:path'
+import { TidemarkError } from '../errors.ts'
+import type { KeyGroupRange } from '../timer/codec.ts'
+import { baseFileName, type CheckpointBase, type CheckpointKind } from './cut.ts'
+import { openCheckpointFile } from './openfile.ts'
+import { readHeader } from './reader.ts'
+
+/** A checkpoint's file, as it tells of itself. */
+export interface CheckpointInfo {
+  path: string
+  kind: CheckpointKind
+  id: string
+  storeId: string
+  /** It holds what was made before this version. */
+  version: number
+  /** The checkpoint that an incremental one builds on: a file beside it. */
+  base?: CheckpointBase
+  maxParallelism: number
+  /** The key groups that its store takes, both ends included. */
+  keyGroups: KeyGroupRange
+  /** When it was cut, by its store's clock. */
+  createdMs: number
+  /** How long calls were held up by the cut. */
+  pauseMs: number
+  /** How long writing took. */
+  durationMs: number
+  /** Timers that stand at its version, whether in this file or in those that it builds on. */
+  timers: number
+  /** Length of this file. */
+  bytes: number
+  /** SHA-256 of the file as its footer tells it, in hexadecimal digits. */
+  sha256: string
+  /** What the caller stored in it. */
+  metadata?: unknown
+}
+
+export interface CheckpointCatalog {
+  /** Oldest first: by version, then by when they were cut. Of all stores that wrote here. */
+  checkpoints: CheckpointInfo[]
+  /** Files that are named as checkpoints and are none that can be read, and why. */
+  unreadable: { path: string; error: TidemarkError }[]
+  /** Files that are being written, or that were when their process died. */
+  temporary: string[]
+}
+
+const SUFFIX = '.tidemark'
+
+/**
+ * Looks through a directory: cheap, whatever the size of its checkpoints.
+ * Rejects with TIDEMARK_CHECKPOINT_NOT_FOUND where there is no directory that can be read.
+ */
+export async function listCheckpoints(directory: string): Promise<CheckpointCatalog> {
+  const names = await fs.promises.readdir(directory).catch((cause) => {
+    const message = `there are no checkpoints in ${directory} (${cause.message}): check the path`
+    throw new TidemarkError('TIDEMARK_CHECKPOINT_NOT_FOUND', message, { cause })
+  })
+  const catalog: CheckpointCatalog = { checkpoints: [], unreadable: [], temporary: [] }
+  for (const name of names.sort()) {
+    const path = join(directory, name)
+    if (isTemporaryName(name)) catalog.temporary.push(path)
+    if (!name.endsWith(SUFFIX)) continue
+    try {
+      catalog.checkpoints.push(await readCheckpointInfo(path))
+    } catch (cause) {
+      const error = cause instanceof TidemarkError ? cause : unreadable(path, cause as Error)
+      if (!isGone(error)) catalog.unreadable.push({ path, error })
+    }
+  }
+  catalog.checkpoints.sort((a, b) => a.version - b.version || a.createdMs - b.createdMs)
+  return catalog
+}
+
+/** What one file tells. Throws TIDEMARK_CHECKPOINT_NOT_FOUND, _CHECKPOINT_CORRUPT or _UNSUPPORTED_FORMAT. */
+export async function readCheckpointInfo(path: string): Promise<CheckpointInfo> {
+  const opened = await openCheckpointFile(path)
+  try {
+    const { checkpointId: id, ...header } = await readHeader(opened)
+    const { kind, storeId, version, base, maxParallelism, keyGroups, createdMs, pauseMs, metadata } = header
+    const { durationMs, timers, fileLength: bytes, sha256 } = opened.footer
+    return {
+      path,
+      kind,
+      id,
+      storeId,
+      version,
+      ...(base === undefined ? {} : { base }),
+      maxParallelism,
+      keyGroups,
+      createdMs,
+      pauseMs,
+      durationMs,
+      timers,
+      bytes,
+      sha256: sha256.toString('hex'),
+      ...(metadata === undefined ? {} : { metadata }),
+    }
+  } finally {
+    await opened.file.close()
+  }
+}
+
+function isTemporaryName(name: string): boolean {
+  return name.endsWith('.tmp') && name.includes(SUFFIX)
+}
+
+function unreadable(path: string, cause: Error): TidemarkError {
+  const message = `the checkpoint ${path} could not be read (${cause.message}): see to the disk, or use another one`
+  return new TidemarkError('TIDEMARK_CHECKPOINT_NOT_FOUND', message, { cause })
+}
+
+/** Whether a file went after the directory was read: retention does that. */
+function isGone({ cause }: TidemarkError): boolean {
+  return (cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT'
+}
+
+// chains
+
+/** A checkpoint and what it builds on, as far as it is there. */
+export interface KnownChain {
+  /** From the checkpoint itself down. */
+  links: CheckpointInfo[]
+  /** Whether the last link builds on nothing: then all that restoring needs is there. */
+  isWhole: boolean
+}
+
+/** Finds what each checkpoint builds on, as a restore would: by name, beside it, and the very file. */
+export function chainFinder(checkpoints: readonly CheckpointInfo[]): (of: CheckpointInfo) => KnownChain {
+  const byName = new Map(checkpoints.map((checkpoint) => [basename(checkpoint.path), checkpoint]))
+  return (of) => {
+    const links = [of]
+    for (let { base } = of; base !== undefined; ) {
+      const found = byName.get(baseFileName(base))
+      const isTheOne = found?.id === base.checkpointId && found.sha256 === base.sha256
+      if (!isTheOne || links.includes(found)) return { links, isWhole: false }
+      links.push(found)
+      base = found.base
+    }
+    return { links, isWhole: true }
+  }
+}
