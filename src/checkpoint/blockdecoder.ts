@@ -66,6 +66,18 @@ export function decodeBlock(
   }
 }
 
+/** The timestamps of a block's content, in its order; nothing else of it is looked at. Throws a FormatProblem. */
+export function decodeTimestamps({ count }: BlockRecord, content: Buffer): Float64Array {
+  const text = readColumns(content)[2]!.toString('latin1')
+  check(text.length === count * TIMESTAMP_CHARACTERS, 'it has another number of timers than the index says')
+  const timestamps = new Float64Array(count)
+  for (let i = 0; i < count; i++) {
+    timestamps[i] = decodeTimestamp(text, i * TIMESTAMP_CHARACTERS)
+    check(Number.isSafeInteger(timestamps[i]), 'a timestamp is none')
+  }
+  return timestamps
+}
+
 function checkSegment(identities: readonly string[], first: number, segment: Segment, prefix: string): void {
   let earliest = Number.POSITIVE_INFINITY
   let latest = Number.NEGATIVE_INFINITY
