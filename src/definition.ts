@@ -4,7 +4,7 @@ import { invalidArgument } from './errors.ts'
 import type { HandlerContext } from './firing/handler.ts'
 import { MAX_SERVICE_NAME_BYTES, MAX_SERVICE_SCHEMA_BYTES } from './limits.ts'
 import type { Timer } from './service.ts'
-import { type ServiceSchemas, schemasText } from './timer/codec.ts'
+import { type ServiceSchemas, schemasText } from './timer/schematext.ts'
 import { utf8Length } from './timer/text.ts'
 
 /** Called for one timer after the other; the timer is removed when it returns, or its promise resolves. */

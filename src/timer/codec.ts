@@ -1,21 +1,14 @@
 /**
  * From a caller's timer to what is stored, and back: validation is here, once, before anything is written.
  */
-import type { z } from 'zod'
 import { invalidArgument, requireTimestamp, TidemarkError } from '../errors.ts'
 import { MAX_KEY_BYTES, MAX_NAMESPACE_BYTES, MAX_PAYLOAD_BYTES } from '../limits.ts'
 import { escapePart, IDENTITY_KEY_START, keyText, timestampText, unescapePart } from './identity.ts'
 import { keyGroupOf } from './keygroup.ts'
-import { compilePart, compilePayload, keyGroupText, schemaText, type TextCodec } from './schema.ts'
+import { compilePart, compilePayload, keyGroupText, type TextCodec } from './schema.ts'
+import type { ServiceSchemas } from './schematext.ts'
 import { payloadText, type StoredTimer } from './stored.ts'
 import { decodeTimestamp, encodeTimestamp, TIMESTAMP_CHARACTERS } from './text.ts'
-
-/** The schemas of a service; what is left out is a string key, a string namespace, no payload. */
-export interface ServiceSchemas {
-  key?: z.ZodType
-  namespace?: z.ZodType
-  payload?: z.ZodType
-}
 
 /** A timer as callers hand it over and handlers get it. */
 export interface AnyTimer {
@@ -28,15 +21,6 @@ export interface AnyTimer {
 export interface KeyGroupRange {
   start: number
   end: number
-}
-
-/** The schemas as one canonical text: equal texts are equal schemas. */
-export function schemasText(schemas: ServiceSchemas, service: string): string {
-  return JSON.stringify({
-    key: schemaText(schemas.key, 'key', service) || '{"type":"string"}',
-    namespace: schemaText(schemas.namespace, 'namespace', service) || '{"type":"string"}',
-    payload: schemaText(schemas.payload, 'payload', service),
-  })
 }
 
 /** Where a namespace ends, from the end of an identity. */

@@ -4,7 +4,6 @@
  * - A value is stored in its schema's encoded form, which must be JSON. A string is stored as it is; anything else as
  *   U+0001 and its JSON with sorted object keys; a string that itself begins with U+0001, behind U+0001 and a quote,
  *   with which no other JSON begins. So no two different keys share a text.
- * - A schema is known by the JSON Schema of its encoded side; equal texts are equal schemas.
  */
 import { z } from 'zod'
 import { invalidArgument, TidemarkError } from '../errors.ts'
@@ -26,7 +25,7 @@ const LONE_SURROGATE = /\p{Surrogate}/u
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 
 /** JSON with the keys of every object sorted: one text for one value. */
-function canonicalJson(value: unknown): string {
+export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
   if (typeof value === 'object' && value !== null) {
     const entries = Object.entries(value).filter(([, field]) => field !== undefined)
@@ -226,33 +225,6 @@ export function compilePayload(schema: z.ZodType | undefined, maxBytes: number):
     },
     decode: (text) => decode(text === '' ? undefined : JSON.parse(text)),
   }
-}
-
-/** The JSON Schema of a schema's encoded side, as one canonical text. */
-export function schemaText(schema: z.ZodType | undefined, field: string, service: string): string {
-  if (schema === undefined) return ''
-  try {
-    const { $schema: _, ...jsonSchema } = z.toJSONSchema(schema, { io: 'input' }) as Record<string, unknown>
-    return canonicalJson(sortSets(jsonSchema))
-  } catch (error) {
-    const why = (error as Error).message
-    throw invalidArgument(
-      `the ${field} schema of service '${service}' does not encode to JSON (${why}): use a zod codec with a JSON side`,
-      error,
-    )
-  }
-}
-
-/** What JSON Schema writes as a list and means as a set, sorted: equal schemas have equal texts. */
-function sortSets(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sortSets)
-  if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(
-    Object.entries(value).map(([name, field]) => {
-      const isSet = (name === 'required' || name === 'enum' || name === 'type') && Array.isArray(field)
-      return [name, isSet ? [...field].sort() : sortSets(field)]
-    }),
-  )
 }
 
 function stringify(value: unknown): string {

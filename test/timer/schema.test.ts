@@ -4,14 +4,8 @@ import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { z } from 'zod'
-import {
-  compilePart,
-  compilePayload,
-  decodePart,
-  encodePart,
-  keyGroupText,
-  schemaText,
-} from '../../src/timer/schema.ts'
+import { compilePart, compilePayload, decodePart, encodePart, keyGroupText } from '../../src/timer/schema.ts'
+import { schemasText } from '../../src/timer/schematext.ts'
 import '../support/random.ts'
 import { throwsInvalid } from '../support/refusals.ts'
 
@@ -237,19 +231,26 @@ test('a schema that refers to itself is a schema like any other', () => {
   const payload = compilePayload(tree, 1024)
   const value = { name: 'a', children: [{ name: 'b', children: [] }] }
   assert.equal(payload.decode(payload.encode(value)), value)
-  assert.ok(schemaText(tree, 'payload', 'orders').length > 0)
+  assert.ok(schemasText({ payload: tree }, 'orders').length > 0)
 })
 
 test('a schema that does not encode to JSON is refused when the service starts', () => {
   for (const schema of [z.bigint(), z.date(), z.map(z.string(), z.string()), z.symbol(), z.literal(1n)]) {
-    throwsInvalid(() => schemaText(schema, 'key', 'orders'), 'key', /orders/)
+    throwsInvalid(() => schemasText({ key: schema }, 'orders'), 'key', /orders/)
   }
 })
 
 test('equal schemas have equal texts, however they were written; different ones differ', () => {
-  const of = (schema: z.ZodType) => schemaText(schema, 'payload', 'orders')
+  const of = (schema: z.ZodType) => schemasText({ payload: schema }, 'orders')
   assert.is(of(z.object({ a: z.string(), b: z.int() })), of(z.object({ b: z.int(), a: z.string() })))
-  assert.is(of(isoDate), of(z.iso.datetime()), 'the encoded side counts')
+  assert.is(
+    of(isoDate),
+    of(isoDate.describe('when it is due').meta({ id: 'due' })),
+    'what describes it does not',
+  )
+  assert.is(of(z.enum(['a', 'b'])), of(z.enum(['b', 'a'])), 'a set has no order')
+  const defaults = (type: string[]) => of(z.array(z.string()).default(type))
+  assert.is.not(defaults(['b', 'a']), defaults(['a', 'b']), 'a value has')
   const different = [
     z.string(),
     z.int(),
@@ -260,6 +261,15 @@ test('equal schemas have equal texts, however they were written; different ones 
     z.object({ a: z.string() }),
     z.object({ a: z.string().optional() }),
     z.array(z.string()),
+    z.string().optional(),
+    z.string().trim(),
+    z.string().default('x'),
+    z.iso.datetime(),
+    isoDate,
+    isoDate.optional(),
+    isoDate.default(new Date(0)),
+    z.object({ enum: z.tuple([z.literal('b'), z.literal('a')]) }),
+    z.object({ enum: z.tuple([z.literal('a'), z.literal('b')]) }),
   ].map(of)
   assert.is(new Set(different).size, different.length)
 })

@@ -1,0 +1,139 @@
+/**
+ * What is kept of a service's schemas: the JSON Schema of the encoded side of each, in one canonical text.
+ *
+ * - Equal texts are equal schemas. Titles, descriptions and ids are not part of it.
+ * - What JSON Schema does not say and decides whether a stored value can be read is added: where a payload may be missing,
+ *   where a schema runs code of its own (a codec, a transform, a trim), where it fills in a default.
+ * - `earlier`: payload schemas of the past under which timers may be stored that still have properties which the present
+ *   one does not name. They matter when one of these names comes back.
+ */
+import { z } from 'zod'
+import { invalidArgument } from '../errors.ts'
+import { canonicalJson } from './schema.ts'
+
+/** A JSON Schema: `true` and `{}` take anything. */
+export type JsonSchema = boolean | { readonly [keyword: string]: unknown }
+
+/** The schemas of a service; what is left out is a string key, a string namespace, no payload. */
+export interface ServiceSchemas {
+  key?: z.ZodType
+  namespace?: z.ZodType
+  payload?: z.ZodType
+}
+
+/** The payload of a timer, as it may be stored; without a schema, none. */
+export interface StoredPayload {
+  payload?: JsonSchema
+  /** Whether a timer may have none. */
+  optional?: true
+}
+
+/** The schemas of a service, as they are stored. */
+export interface StoredSchemas extends StoredPayload {
+  key: JsonSchema
+  namespace: JsonSchema
+  earlier?: readonly StoredPayload[]
+}
+
+/** The schema runs code of its own when it decodes. */
+export const CONVERTS = 'x-converts'
+/** What is left out is filled in when it is decoded. */
+export const FILLS_IN = 'x-fills-in'
+
+const STRING: JsonSchema = { type: 'string' }
+
+/** The schemas as one canonical text. Throws TIDEMARK_INVALID_ARGUMENT where one does not encode to JSON. */
+export function schemasText({ key, namespace, payload }: ServiceSchemas, service: string): string {
+  const schemas: StoredSchemas = {
+    key: key === undefined ? STRING : jsonSchemaOf(key, 'key', service),
+    namespace: namespace === undefined ? STRING : jsonSchemaOf(namespace, 'namespace', service),
+  }
+  if (payload !== undefined) {
+    schemas.payload = jsonSchemaOf(payload, 'payload', service)
+    if (takesUndefined(payload)) schemas.optional = true
+  }
+  return canonicalJson(schemas)
+}
+
+export function parseSchemas(text: string): StoredSchemas {
+  return JSON.parse(text) as StoredSchemas
+}
+
+/** A service's payload, as one that its timers may have had under any of its schemas. */
+export function storedPayloads({ payload, optional, earlier = [] }: StoredSchemas): StoredPayload[] {
+  return [{ payload, optional }, ...earlier]
+}
+
+function takesUndefined(schema: z.ZodType): boolean {
+  try {
+    return z.safeDecode(schema, undefined as never).success
+  } catch {
+    // A codec that throws at it does not take it.
+    return false
+  }
+}
+
+/** The JSON Schema of a schema's encoded side. */
+export function jsonSchemaOf(schema: z.ZodType, field: string, service: string): JsonSchema {
+  try {
+    const { $schema: _, ...jsonSchema } = z.toJSONSchema(schema, {
+      io: 'input',
+      // Without a registry: what describes a schema, or gives it an id, is none of it.
+      metadata: z.registry(),
+      override: ({ zodSchema, jsonSchema }) => addMarks(zodSchema, jsonSchema),
+    })
+    const sorted = sortSets(jsonSchema) as JsonSchema
+    // Here, where it is known which schema is to blame.
+    canonicalJson(sorted)
+    return sorted
+  } catch (error) {
+    const why = (error as Error).message
+    throw invalidArgument(
+      `the ${field} schema of service '${service}' does not encode to JSON (${why}): use a zod codec with a JSON side`,
+      error,
+    )
+  }
+}
+
+const CONVERTING = new Set(['pipe', 'transform', 'catch'])
+const FILLING_IN = new Set(['default', 'prefault', 'catch'])
+
+function addMarks(schema: z.core.$ZodType, jsonSchema: Record<string, unknown>): void {
+  const definition = schema._zod.def
+  if (CONVERTING.has(definition.type) || rewrites(definition)) jsonSchema[CONVERTS] = true
+  if (FILLING_IN.has(definition.type)) jsonSchema[FILLS_IN] = true
+}
+
+/** Whether a schema changes the text that it is given: `trim`, `toLowerCase`, a normalized URL. */
+function rewrites(definition: z.core.$ZodTypeDef): boolean {
+  const checks = (definition.checks ?? []).map((check) => check._zod.def)
+  return [definition, ...checks].some((part) => {
+    const { check, normalize } = part as { check?: string; normalize?: unknown }
+    return check === 'overwrite' || (normalize !== undefined && normalize !== false)
+  })
+}
+
+/** Keywords whose lists are sets. */
+const SETS = new Set(['required', 'enum', 'type'])
+/** Keywords whose value is a schema, a list of schemas, or schemas by name. */
+const SCHEMAS = new Set(['items', 'additionalProperties', 'propertyNames', 'not'])
+const LISTS = new Set(['anyOf', 'oneOf', 'allOf', 'prefixItems'])
+const MAPS = new Set(['properties', 'patternProperties', '$defs'])
+
+/** What JSON Schema writes as a list and means as a set, sorted: equal schemas have equal texts. */
+function sortSets(schema: unknown): unknown {
+  if (typeof schema !== 'object' || schema === null) return schema
+  return Object.fromEntries(
+    Object.entries(schema).map(([keyword, value]) => [keyword, sortKeyword(keyword, value)]),
+  )
+}
+
+function sortKeyword(keyword: string, value: unknown): unknown {
+  if (Array.isArray(value)) {
+    if (SETS.has(keyword)) return [...value].sort()
+    return LISTS.has(keyword) ? value.map(sortSets) : value
+  }
+  if (SCHEMAS.has(keyword)) return sortSets(value)
+  if (!MAPS.has(keyword)) return value
+  return Object.fromEntries(Object.entries(value as object).map(([name, field]) => [name, sortSets(field)]))
+}
