@@ -1,0 +1,139 @@
+/**
+ * A store's directory as a source. LevelDB has no way to only read: opening brings its files into order, and changes
+ * nothing that is stored. So a store that is open elsewhere is found out before LevelDB is asked.
+ */
+import path from 'node:path'
+import { claimDirectory, FORMAT_VERSION } from '../engine/directory.ts'
+import type { Engine } from '../engine/engine.ts'
+import { END } from '../engine/keyspaces.ts'
+import { readStoreRecord } from '../engine/migration.ts'
+import { openEngine } from '../engine/open.ts'
+import { TidemarkError } from '../errors.ts'
+import type { ServiceState, StoreState } from '../log/state.ts'
+import { loadState } from '../log/tail.ts'
+import { checkOptions } from '../options.ts'
+import type { CutService } from '../snapshot/cut.ts'
+import { type VisibleChunk, walkVisible } from '../snapshot/walk.ts'
+import { queuePrefix } from '../timer/identity.ts'
+import { encodeTriple } from '../timer/text.ts'
+import { lockHolder } from './lock.ts'
+import type { Source, TimerRange } from './source.ts'
+
+/** Opens the store of a directory that has a marker file; it is locked until the source is closed. */
+export async function openStoreSource(location: string): Promise<Source> {
+  refuseLocked(location)
+  const directory = await claimDirectory(location)
+  let engine: Engine | undefined
+  try {
+    if (!directory.hasEngineFiles) throw withoutFiles(location)
+    const { engine: sizes } = checkOptions({})
+    engine = await openEngine(location, directory, sizes)
+    const record = readStoreRecord(engine)
+    if (record === undefined) throw withoutFiles(location)
+    if (record.formatVersion !== FORMAT_VERSION) throw otherFormat(location, record.formatVersion)
+    const { state, retention } = await loadState(engine, record, sizes.writeBufferBytes)
+    const opened = engine
+    return {
+      kind: 'store',
+      path: location,
+      storeId: record.storeId,
+      version: state.appliedVersion + 1,
+      maxParallelism: record.maxParallelism,
+      keyGroups: record.keyGroups,
+      services: state.services.map(cutService),
+      count: countOf(state),
+      store: {
+        formatVersion: record.formatVersion,
+        retired: state.appliedRetired,
+        log: { entries: retention.entries, bytes: retention.bytes },
+      },
+      timers: (range) => walk(opened, state, range),
+      close: async () => {
+        await opened.close()
+        directory.release()
+      },
+    }
+  } catch (error) {
+    await engine?.close()
+    directory.release()
+    throw error
+  }
+}
+
+/** Throws TIDEMARK_LOCKED where another process has the store open, as far as the system tells that. */
+export function refuseLocked(location: string): void {
+  const pid = lockHolder(path.join(location, 'LOCK'))
+  if (pid === undefined) return
+  throw new TidemarkError(
+    'TIDEMARK_LOCKED',
+    `the store ${location} is open in process ${pid}, and was not touched: close it there first, or look into a checkpoint`,
+  )
+}
+
+function withoutFiles(location: string): TidemarkError {
+  return new TidemarkError(
+    'TIDEMARK_CORRUPT',
+    `the store ${location} has its marker, and nothing of what is stored: restore a checkpoint`,
+  )
+}
+
+function otherFormat(location: string, version: number): TidemarkError {
+  return new TidemarkError(
+    'TIDEMARK_UNSUPPORTED_FORMAT',
+    `the store ${location} has format ${version}, and this Tidemark has ${FORMAT_VERSION}: ` +
+      `see tidemark migrate ${location} --dry-run`,
+  )
+}
+
+function cutService({
+  id,
+  name,
+  schemas,
+  appliedWatermark,
+  eventTime,
+  processingTime,
+}: ServiceState): CutService {
+  const { count, setHash } = eventTime.decided
+  return {
+    id,
+    name,
+    schemas,
+    watermark: appliedWatermark,
+    eventTime: { count, setHash },
+    processingTime: { count: processingTime.decided.count, setHash: processingTime.decided.setHash },
+  }
+}
+
+function countOf(state: StoreState): number {
+  let sum = 0
+  for (const { appliedCount } of state.queues()) sum += appliedCount
+  return sum
+}
+
+async function* walk(
+  engine: Engine,
+  state: StoreState,
+  range: TimerRange = {},
+): AsyncGenerator<VisibleChunk> {
+  for (const [from, to] of prefixes(state, range)) {
+    yield* walkVisible(engine, state.appliedVersion + 1, { from, to })
+  }
+}
+
+/** Where the identities of a range begin and end: in order, and apart. */
+function* prefixes(
+  state: StoreState,
+  { serviceIds, domain, keyGroups }: TimerRange,
+): Generator<[string, string]> {
+  for (const queue of state.queues()) {
+    if (serviceIds !== undefined && !serviceIds.includes(queue.service.id)) continue
+    if (domain !== undefined && domain !== queue.domain) continue
+    const prefix = queuePrefix(queue.service.id, queue.domain)
+    if (keyGroups === undefined) yield [prefix, prefix + END]
+    else {
+      for (const { start, end } of keyGroups) {
+        yield [prefix + encodeTriple(start), prefix + encodeTriple(end) + END]
+      }
+    }
+  }
+}
