@@ -2,7 +2,12 @@
 
 export type { CheckpointSummary } from './checkpoint/checkpointer.ts'
 export type { CheckpointOptions, CheckpointProgress } from './checkpoint/options.ts'
-export type { RestoreOptions, RestoreProgress, RestoreSummary } from './checkpoint/restore.ts'
+export type {
+  RestoredCheckpoint,
+  RestoreOptions,
+  RestoreProgress,
+  RestoreSummary,
+} from './checkpoint/restore.ts'
 export type { Clock } from './clock.ts'
 export type { ServiceDefinition, TimerHandler } from './definition.ts'
 export { TidemarkError, type TidemarkErrorCode } from './errors.ts'

@@ -87,11 +87,27 @@ export const MAX_IDENTITY_BYTES = 2 * (MAX_KEY_BYTES + MAX_NAMESPACE_BYTES) + 32
 export const CHECKPOINT_IO_BYTES = 1024 * 1024
 /** Timers of a queue for each of its sections, at whose ends blocks always end: the unit of writing in parallel. */
 export const CHECKPOINT_SECTION_TIMERS = 64 * 1024
+/** Links that a reader follows at most, whatever the files say. */
+export const MAX_CHAIN_LINKS = 1000
+/** Incremental checkpoints on one full one, before the next is full. */
+export const DEFAULT_MAX_LINKS = 10
+/** Bytes of incremental checkpoints that are never too many, however small the full one is. */
+export const MIN_OUTGROWN_BYTES = 1024 * 1024
+/** Threads of a store that write checkpoints, at most: for each a LevelDB handle and a few MiB. */
+export const MAX_CHECKPOINT_WORKERS = 4
+/** Bytes that a worker hands to the one that writes the file at once. */
+export const CHECKPOINT_PIECE_BYTES = 256 * 1024
+/** Pieces that a worker may have made ahead of the file. */
+export const MAX_CHECKPOINT_PIECES_AHEAD = 32
 /** Timers whose due entries a restore sorts at once, in memory. */
 export const RESTORE_RUN_TIMERS = 1_000_000
 /** Entries, and characters of them, that a restore writes at once. */
 export const RESTORE_BATCH_ENTRIES = 4000
 export const RESTORE_BATCH_CHARACTERS = 1024 * 1024
+/** Shortest interval of periodic checkpoints. */
+export const MIN_CHECKPOINT_INTERVAL_MS = 10
+/** How long a periodic checkpoint may take, unless told otherwise. */
+export const DEFAULT_CHECKPOINT_TIMEOUT_MS = 10 * 60_000
 /** Shortest time between two reports of progress. */
 export const PROGRESS_INTERVAL_MS = 100
 /** Failed timers that wait to be tried again, before their queue stops for them. */

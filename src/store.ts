@@ -100,12 +100,14 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
   }
 
   /**
-   * Writes the timers of a checkpoint into a new directory, whole or for a range of key groups.
+   * Writes the timers of a checkpoint into a new directory: whole, for a range of key groups, or as they stood at another
+   * version that its chain covers. A directory stands for its newest checkpoint. Several checkpoints, of the parts of what
+   * was one store, are put together.
    * Rejects with TIDEMARK_CHECKPOINT_NOT_FOUND, _CHECKPOINT_CORRUPT, _UNSUPPORTED_FORMAT, _RESTORE_TARGET_EXISTS,
-   * _CHECKPOINT_ABORTED; then no target directory is left behind.
+   * _KEY_GROUP_OUT_OF_RANGE, _SERVICE_MISMATCH, _CHECKPOINT_ABORTED; then no target directory is left behind.
    */
   static restore(
-    checkpointPath: string,
+    checkpointPath: string | readonly string[],
     location: string,
     options: RestoreOptions = {},
   ): Promise<RestoreSummary> {
@@ -136,7 +138,9 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
       realPath: opened.directory.realPath,
       record: opened.record,
       options,
+      engine,
       pipeline: this.#pipeline,
+      retention,
       running: this.#running,
     })
     this.#purger.wake()

@@ -21,6 +21,8 @@ export interface CheckpointInfo {
   storeId: string
   /** It holds what was made before this version. */
   version: number
+  /** Checksum of the newest log entry before the version. */
+  chain: number
   /** The checkpoint that an incremental one builds on: a file beside it. */
   base?: CheckpointBase
   maxParallelism: number
@@ -83,7 +85,8 @@ export async function readCheckpointInfo(path: string): Promise<CheckpointInfo> 
   const opened = await openCheckpointFile(path)
   try {
     const { checkpointId: id, ...header } = await readHeader(opened)
-    const { kind, storeId, version, base, maxParallelism, keyGroups, createdMs, pauseMs, metadata } = header
+    const { kind, storeId, version, chain, base, maxParallelism, keyGroups, createdMs, pauseMs, metadata } =
+      header
     const { durationMs, timers, fileLength: bytes, sha256 } = opened.footer
     return {
       path,
@@ -91,6 +94,7 @@ export async function readCheckpointInfo(path: string): Promise<CheckpointInfo> 
       id,
       storeId,
       version,
+      chain,
       ...(base === undefined ? {} : { base }),
       maxParallelism,
       keyGroups,

@@ -1,23 +1,37 @@
 /**
- * Taking checkpoints: the main thread cuts and goes on, a worker writes. A checkpoint's version is released whatever
- * becomes of it.
+ * Taking checkpoints: the main thread cuts and goes on, a worker writes.
+ *
+ * - A checkpoint's version is released whatever becomes of it, and so is the log that it held.
+ * - An incremental one builds on the newest of its directory; from its cut on, the log is held for the next.
  */
 import { randomUUID } from 'node:crypto'
+import path from 'node:path'
+import type { Engine } from '../engine/engine.ts'
+import { logKey } from '../engine/keyspaces.ts'
 import type { StoreRecord } from '../engine/migration.ts'
+import { DEFAULT_MAX_LINKS } from '../limits.ts'
+import { parseEntry } from '../log/entry.ts'
 import type { CommitPipeline } from '../log/pipeline.ts'
+import type { LogHold, LogRetention } from '../log/retention.ts'
 import type { CheckedOptions } from '../options.ts'
-import { takeCut } from '../snapshot/cut.ts'
+import { type Cut, takeCut } from '../snapshot/cut.ts'
 import type { RunningSnapshots } from '../snapshot/running.ts'
 import { CheckpointClient } from './client.ts'
+import type { CheckpointBase, CheckpointCut, CheckpointKind, WrittenCheckpoint } from './cut.ts'
+import { baseOf, Lineages, worthwhileLogCharacters } from './lineage.ts'
 import { type CheckpointOptions, checkCheckpoint } from './options.ts'
 
 export interface CheckpointSummary {
   id: string
   path: string
-  kind: 'full'
+  kind: CheckpointKind
   /** It holds what was made before this version. */
   version: number
+  /** What an incremental one builds on: a file beside it. */
+  base?: { id: string; version: number }
+  /** Timers that stand at its version. */
   timers: number
+  /** Length of its file. */
   bytes: number
   /** How long calls were held up by the cut. */
   pauseMs: number
@@ -28,19 +42,32 @@ export interface CheckpointerParts {
   realPath: string
   record: StoreRecord
   options: CheckedOptions
+  engine: Engine
   pipeline: CommitPipeline
+  retention: LogRetention
   running: RunningSnapshots
 }
 
 export class Checkpointer {
   readonly #parts: CheckpointerParts
   readonly #client: CheckpointClient
+  readonly #lineages: Lineages
   readonly #closing = new AbortController()
   readonly #underWay = new Set<Promise<unknown>>()
+  /** Ids of the checkpoints that those under way build on. */
+  readonly #basesUnderWay = new Map<symbol, string>()
+  /** What is held for the next incremental checkpoint in a directory. */
+  readonly #holds = new Map<string, LogHold>()
 
   constructor(parts: CheckpointerParts) {
     this.#parts = parts
     this.#client = new CheckpointClient(parts.realPath, parts.options.engine)
+    this.#lineages = new Lineages(parts.record.storeId)
+  }
+
+  /** Ids of checkpoints whose files must stay, for one that is being written builds on them. */
+  get basesUnderWay(): ReadonlySet<string> {
+    return new Set(this.#basesUnderWay.values())
   }
 
   /** Takes one; the cut has its place among the calls at once. Rejects as `TimerStore.checkpoint` says. */
@@ -57,46 +84,99 @@ export class Checkpointer {
 
   async #take(
     directory: string,
-    { signal, onProgress }: CheckpointOptions,
+    options: CheckpointOptions,
     metadata: string | undefined,
   ): Promise<CheckpointSummary> {
     const startMs = performance.now()
-    const { record, options, pipeline, running: snapshots } = this.#parts
-    const { running, services, chain, pauseMs } = await takeCut(pipeline, snapshots)
+    const { pipeline, running: snapshots, retention } = this.#parts
+    const holds: LogHold[] = []
+    const underWay = Symbol('checkpoint')
+    let cut: Cut | undefined
     try {
-      const id = randomUUID()
-      const { version } = running
-      const { storeId, maxParallelism, keyGroups } = record
-      const createdMs = options.clock.now()
-      const cut = {
-        kind: 'full' as const,
-        chain,
-        pauseMs,
-        storeId,
-        checkpointId: id,
-        version,
-        createdMs,
-        maxParallelism,
-        keyGroups,
-        metadata,
-        services,
-      }
-      const either = AbortSignal.any([this.#closing.signal, ...(signal === undefined ? [] : [signal])])
-      const written = await this.#client.run(cut, directory, { signal: either, onProgress })
-      const { path, bytes, timers } = written
-      return {
-        id,
-        path,
-        kind: 'full',
-        version,
-        timers,
-        bytes,
-        pauseMs,
-        durationMs: performance.now() - startMs,
-      }
+      cut = await takeCut(pipeline, snapshots, (version) => {
+        if (options.incremental !== true) return
+        // All that is there stays until it is known what this one builds on; what comes stays for the next.
+        for (const first of [retention.oldest, version]) {
+          holds.push(retention.hold(first, Number.POSITIVE_INFINITY))
+        }
+      })
+      const base = options.incremental === true ? await this.#baseFor(directory, cut, options) : undefined
+      if (base !== undefined) this.#basesUnderWay.set(underWay, base.checkpointId)
+      const told = this.#describe(cut, base, options, metadata)
+      const either = [this.#closing.signal, ...(options.signal === undefined ? [] : [options.signal])]
+      const written = await this.#client.run(told, directory, { ...options, signal: AbortSignal.any(either) })
+      this.#completed(directory, told, written, holds[1])
+      return summaryOf(told, written, performance.now() - startMs)
     } finally {
-      running.release()
+      cut?.running.release()
+      this.#basesUnderWay.delete(underWay)
+      for (const hold of holds) if (this.#holds.get(path.resolve(directory)) !== hold) retention.release(hold)
     }
+  }
+
+  async #baseFor(
+    directory: string,
+    cut: Cut,
+    options: CheckpointOptions,
+  ): Promise<CheckpointBase | undefined> {
+    const { retention } = this.#parts
+    const lineage = await this.#lineages.of(directory, (checkpoint) => this.#isOurs(checkpoint, cut))
+    return baseOf(lineage, {
+      oldestLogVersion: retention.oldest,
+      maxLinks: options.maxLinks ?? DEFAULT_MAX_LINKS,
+    })
+  }
+
+  /** Whether a checkpoint stands at a place of this log: a store's directory may have been put back to an earlier state. */
+  #isOurs({ version, chain }: Pick<CheckpointBase, 'version' | 'chain'>, cut: Cut): boolean {
+    if (version >= cut.running.version) return version === cut.running.version && chain === cut.chain
+    const key = logKey(version)
+    const value = this.#parts.engine.get(key)
+    return value !== undefined && parseEntry(key, value)?.previous === chain
+  }
+
+  #describe(
+    { running, services, chain, pauseMs }: Cut,
+    base: CheckpointBase | undefined,
+    { savepoint }: CheckpointOptions,
+    metadata: string | undefined,
+  ): CheckpointCut {
+    const { storeId, maxParallelism, keyGroups } = this.#parts.record
+    const full = savepoint === true ? 'savepoint' : 'full'
+    return {
+      kind: base === undefined ? full : 'incremental',
+      ...(base === undefined ? {} : { base }),
+      storeId,
+      checkpointId: randomUUID(),
+      version: running.version,
+      chain,
+      createdMs: this.#parts.options.clock.now(),
+      pauseMs,
+      maxParallelism,
+      keyGroups,
+      ...(metadata === undefined ? {} : { metadata }),
+      services,
+    }
+  }
+
+  /** Notes what the next one may build on, and holds the log for it from here on if it is to be incremental. */
+  #completed(
+    directory: string,
+    cut: CheckpointCut,
+    written: WrittenCheckpoint,
+    hold: LogHold | undefined,
+  ): void {
+    if (cut.kind === 'savepoint') return
+    const { retention } = this.#parts
+    const place = path.resolve(directory)
+    const { checkpointId: id, version, chain, base } = cut
+    const lineage = this.#lineages.completed(directory, { id, version, chain, ...written }, base)
+    if (hold === undefined || lineage[0]?.id !== id) return
+    hold.maxCharacters = worthwhileLogCharacters(lineage)
+    const before = this.#holds.get(place)
+    this.#holds.set(place, hold)
+    if (before !== undefined) retention.release(before)
+    retention.releaseReopened()
   }
 
   /** Aborts what is under way, and waits for it. */
@@ -105,8 +185,24 @@ export class Checkpointer {
     await Promise.allSettled(this.#underWay)
   }
 
-  /** Ends the worker: its engine closes before the main thread's. */
+  /** Ends the workers: their engines close before the main thread's. */
   async close(): Promise<void> {
     await this.#client.close()
+  }
+}
+
+function summaryOf(cut: CheckpointCut, written: WrittenCheckpoint, durationMs: number): CheckpointSummary {
+  const { checkpointId: id, kind, version, base, pauseMs } = cut
+  const { path: file, timers, bytes } = written
+  return {
+    id,
+    path: file,
+    kind,
+    version,
+    ...(base === undefined ? {} : { base: { id: base.checkpointId, version: base.version } }),
+    timers,
+    bytes,
+    pauseMs,
+    durationMs,
   }
 }

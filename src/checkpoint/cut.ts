@@ -2,6 +2,7 @@
  * The cut: what a checkpoint is told about the store at its version, by the thread that decides the commits. Everything
  * else it reads from the engine, and proves against these counts and set hashes.
  */
+import { crc32 } from 'node:zlib'
 import type { CutService } from '../snapshot/cut.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
 
@@ -14,6 +15,8 @@ export type CheckpointKind = 'full' | 'incremental' | 'savepoint'
 export interface CheckpointBase {
   checkpointId: string
   version: number
+  /** Checksum of the newest log entry before its version. */
+  chain: number
   /** SHA-256 of its file, as that file's footer tells it: 64 hexadecimal digits. */
   sha256: string
 }
@@ -65,9 +68,16 @@ export function baseFileName({ version, checkpointId }: CheckpointBase): string 
   return checkpointFileName({ kind: 'full', version, checkpointId })
 }
 
-/** The name that the file has until it is whole and verified. */
+/** The name that the file has until it is whole and verified: it tells the writers of one directory apart. */
 export function temporaryFileName(cut: CheckpointCut): string {
-  return `${checkpointFileName(cut)}.tmp`
+  const { storeId, maxParallelism, keyGroups = { start: 0, end: maxParallelism - 1 } } = cut
+  return `${checkpointFileName(cut)}${temporarySuffix(storeId, keyGroups)}`
+}
+
+/** How the names of all temporary files of a store end: stores that were restored for a part each share an id. */
+export function temporarySuffix(storeId: string, { start, end }: KeyGroupRange): string {
+  const mark = crc32(`${storeId} ${start} ${end}`)
+  return `.${mark.toString(16).padStart(8, '0')}.tmp`
 }
 
 export function totalTimers(services: readonly CutService[]): number {

@@ -122,7 +122,12 @@ function parseMs(fields: Fields, name: string): number {
 function parseBase(fields: Fields, version: number): CheckpointBase {
   const sha256 = text(fields, 'sha256', 64)
   check(/^[0-9a-f]{64}$/.test(sha256), 'sha256 is none')
-  return { checkpointId: parseId(fields), version: whole(fields, 'version', 1, version), sha256 }
+  return {
+    checkpointId: parseId(fields),
+    version: whole(fields, 'version', 1, version),
+    chain: whole(fields, 'chain', 0, 2 ** 48 - 1),
+    sha256,
+  }
 }
 
 export function parseHead(bytes: Buffer): CheckpointHead {

@@ -21,23 +21,20 @@ export async function* readLogEntries(
 ): AsyncGenerator<LogEntry> {
   const source = new FileSource(path, file, footer.blocksOffset, footer.indexOffset)
   const bytes = new FrameBytes(source)
-  let previous: ParsedEntry | undefined
+  let previous = base!.chain
   for (let expected = base!.version; expected < version; expected++) {
     const value = await source.naming(`the log entry of version ${expected}`, () => bytes.takeEntry())
     const entry = parseEntry(logKey(expected), value)
     await source.naming(`the log entry of version ${expected}`, () => {
       check(entry !== undefined, 'its checksum is wrong')
-      check(
-        previous === undefined || entry.previous === previous.checksum,
-        'it does not follow the one before',
-      )
+      check(entry.previous === previous, 'it does not follow the one before')
       check(
         expected + 1 < version || entry.checksum === chain,
         'it is not the last one that the header tells of',
       )
     })
     yield { entry: entry!, value }
-    previous = entry
+    previous = entry!.checksum
   }
   const atEnd = source.atEnd && bytes.isEmpty && bytes.frames === footer.blocks
   await source.naming('its log entries', () => check(atEnd, 'there are more than the header tells of'))

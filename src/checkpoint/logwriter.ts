@@ -61,15 +61,19 @@ async function writeLog(
 async function* provedEntries(engine: Engine, cut: CheckpointCut): AsyncGenerator<string> {
   const first = cut.base!.version
   if (first === cut.version) return
-  let chain = 0
+  let { chain } = cut.base!
   for await (const { entry, value } of readKept(engine, { version: cut.version - 1 }, first)) {
+    if (entry.version === first && entry.previous !== chain) throw notTheOne(first - 1)
     chain = entry.checksum
     yield value
   }
-  if (chain === cut.chain) return
-  throw new TidemarkError(
+  if (chain !== cut.chain) throw notTheOne(cut.version - 1)
+}
+
+function notTheOne(version: number): TidemarkError {
+  return new TidemarkError(
     'TIDEMARK_CORRUPT',
-    `the log entry of version ${cut.version - 1} is not the one that was committed: run verify(), and restore a checkpoint`,
+    `the log entry of version ${version} is not the one that was committed: run verify(), and restore a checkpoint`,
   )
 }
 

@@ -17,9 +17,18 @@ export interface CheckpointOptions {
   onProgress?(progress: CheckpointProgress): void
   /** JSON of at most 64 KiB, stored in the file and returned by `restore`: a position in a source, say. */
   metadata?: unknown
+  /**
+   * Writes only the log since the newest checkpoint of this store in the directory, where the log still reaches back to
+   * it; otherwise a full one, for the next to build on. From then on the store keeps its log for that. Default: false.
+   */
+  incremental?: boolean
+  /** Incremental checkpoints on one full one, before the next is full: at least 1. Default: 10. */
+  maxLinks?: number
+  /** A full checkpoint that is never removed by retention, and that none builds on. Default: false. */
+  savepoint?: boolean
 }
 
-const KNOWN = new Set(['signal', 'onProgress', 'metadata'])
+const KNOWN = new Set(['signal', 'onProgress', 'metadata', 'incremental', 'maxLinks', 'savepoint'])
 
 /** Returns the metadata's JSON text. Throws TIDEMARK_INVALID_ARGUMENT, TIDEMARK_CHECKPOINT_ABORTED. */
 export function checkCheckpoint(directory: string, options: CheckpointOptions): string | undefined {
@@ -31,10 +40,23 @@ export function checkCheckpoint(directory: string, options: CheckpointOptions): 
     if (!KNOWN.has(name))
       throw invalidArgument(`unknown option '${name}': known are ${[...KNOWN].join(', ')}`)
   }
+  checkKind(options)
   if (options.signal?.aborted === true) {
     throw new TidemarkError('TIDEMARK_CHECKPOINT_ABORTED', 'the checkpoint was aborted before it began')
   }
   return options.metadata === undefined ? undefined : metadataText(options.metadata)
+}
+
+function checkKind({ incremental = false, savepoint = false, maxLinks = 1 }: CheckpointOptions): void {
+  for (const [name, value] of Object.entries({ incremental, savepoint })) {
+    if (typeof value !== 'boolean') throw invalidArgument(`${name} must be true or false`)
+  }
+  if (incremental && savepoint) {
+    throw invalidArgument('a savepoint is always full: leave incremental out')
+  }
+  if (!Number.isInteger(maxLinks) || maxLinks < 1) {
+    throw invalidArgument(`maxLinks must be a whole number from 1 on, not ${maxLinks}`)
+  }
 }
 
 function metadataText(metadata: unknown): string {

@@ -1,5 +1,5 @@
 /**
- * Makes a new store of a checkpoint: all of it, or the timers of a range of key groups.
+ * Makes a new store of a checkpoint, or of several that are its parts: all of it, or the timers of a range of key groups.
  *
  * - The checkpoint is verified first. The store is built in a directory beside its place, and moved there when it is whole
  *   and on disk: whatever happens before, there is no store, and what a dead process left beside it is in nobody's way.
@@ -10,9 +10,9 @@ import path from 'node:path'
 import { syncDirectory } from '../engine/directory.ts'
 import { invalidArgument, TidemarkError } from '../errors.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
-import type { CheckpointHeader } from './header.ts'
-import { CheckpointReader } from './reader.ts'
-import { isEverything, type RestoreProgress, StoreBuilder } from './storebuilder.ts'
+import type { CheckpointChain } from './chain.ts'
+import { closeSources, openSources, planSources, type RestoreSource } from './restoresource.ts'
+import { type RestoreProgress, StoreBuilder } from './storebuilder.ts'
 import { throwIfAborted } from './watch.ts'
 
 export type { RestoreProgress } from './storebuilder.ts'
@@ -20,49 +20,66 @@ export type { RestoreProgress } from './storebuilder.ts'
 export interface RestoreOptions {
   /** Restores only the timers of these key groups, both ends included. */
   keyGroups?: KeyGroupRange
+  /**
+   * Restores what stood before this version: any from that of the full checkpoint to that of the newest one which builds
+   * on it in its directory. Default: the version of the checkpoint. For one source only.
+   */
+  version?: number
   /** Aborts it: the call rejects with TIDEMARK_CHECKPOINT_ABORTED, and there is no new store. */
   signal?: AbortSignal
   /** Called now and then, at most ten times a second. */
   onProgress?(progress: RestoreProgress): void
 }
 
-export interface RestoreSummary {
+/** A checkpoint that was restored, or the newest one that is not newer than the version asked for. */
+export interface RestoredCheckpoint {
   /** The checkpoint's id. */
   id: string
+  path: string
+  version: number
   /** The id of the store that the checkpoint was taken of; the new store has an id of its own. */
   storeId: string
-  /** The checkpoint's version, which the new store's next commit will have. */
+  /** What was given as metadata when the checkpoint was taken. */
+  metadata?: unknown
+}
+
+/** Of several checkpoints, `id`, `path`, `storeId` and `metadata` are the first one's. */
+export interface RestoreSummary extends RestoredCheckpoint {
+  /** The version that the new store's next commit will have. */
   version: number
   timers: number
-  /** Length of the checkpoint's file. */
+  /** Length of the files that were restored. */
   bytes: number
   /** The key groups that the new store takes, both ends included. */
   keyGroups: KeyGroupRange
-  /** What was given as metadata when the checkpoint was taken. */
-  metadata?: unknown
   /** Names of the services. */
   services: string[]
+  /** One for each source, in the order in which they were given. */
+  checkpoints: RestoredCheckpoint[]
   durationMs: number
 }
 
-const KNOWN = new Set(['keyGroups', 'signal', 'onProgress'])
+const KNOWN = new Set(['keyGroups', 'version', 'signal', 'onProgress'])
 
 /**
+ * Restores a checkpoint (a file, or the newest in a directory), or several that are parts of what was one store.
  * Rejects with TIDEMARK_CHECKPOINT_NOT_FOUND, _CHECKPOINT_CORRUPT, _UNSUPPORTED_FORMAT, _RESTORE_TARGET_EXISTS,
- * _KEY_GROUP_OUT_OF_RANGE, _CHECKPOINT_ABORTED, _INVALID_ARGUMENT, _FAILED; then there is no target directory.
+ * _KEY_GROUP_OUT_OF_RANGE, _SERVICE_MISMATCH, _CHECKPOINT_ABORTED, _INVALID_ARGUMENT, _FAILED; then there is no target
+ * directory.
  */
 export async function restoreCheckpoint(
-  checkpointPath: string,
+  checkpointPath: string | readonly string[],
   location: string,
   options: RestoreOptions = {},
 ): Promise<RestoreSummary> {
   const startMs = performance.now()
-  checkArguments(checkpointPath, location, options)
+  const places = typeof checkpointPath === 'string' ? [checkpointPath] : checkpointPath
+  checkArguments(places, location, options)
   throwIfAborted(options.signal, 'restore')
   const target = path.resolve(location)
   await refuseExisting(target)
   try {
-    return { ...(await restoreTo(target, checkpointPath, options)), durationMs: performance.now() - startMs }
+    return { ...(await restoreTo(target, places, options)), durationMs: performance.now() - startMs }
   } catch (error) {
     throw failedWith(error, target)
   }
@@ -70,47 +87,65 @@ export async function restoreCheckpoint(
 
 async function restoreTo(
   target: string,
-  checkpointPath: string,
+  places: readonly string[],
   options: RestoreOptions,
 ): Promise<Omit<RestoreSummary, 'durationMs'>> {
-  const reader = await CheckpointReader.open(checkpointPath)
+  const chains = await openSources(places, options.version)
   try {
-    const { header, bytes } = reader
-    const keyGroups = wantedKeyGroups(header, options.keyGroups)
-    if (isEverything(header, keyGroups)) await reader.verify(options.signal)
-    const timers = await buildBeside(target, (directory) =>
-      new StoreBuilder(reader, keyGroups, options).build(directory),
+    const { sources, keyGroups } = planSources(chains, options.version, options.keyGroups)
+    for (const source of sources) await verifySource(source, options.signal)
+    const builder = new StoreBuilder(sources, keyGroups, options)
+    const timers = await buildBeside(target, (directory) => builder.build(directory))
+    const checkpoints = chains.map((chain) => restored(chain, options.version))
+    const bytes = sources.reduce(
+      (sum, { chain }) => sum + chain.reduce((all, file) => all + file.bytes, 0),
+      0,
     )
-    const { checkpointId: id, storeId, version, metadata } = header
-    const services = header.services.map(({ name }) => name)
-    return { id, storeId, version, timers, bytes, keyGroups, metadata, services }
+    const { version, services } = builder
+    return { ...checkpoints[0]!, version, timers, bytes, keyGroups, services, checkpoints }
   } finally {
-    await reader.close()
+    await closeSources(chains)
   }
 }
 
-function checkArguments(checkpointPath: string, location: string, options: RestoreOptions): void {
-  for (const [name, value] of Object.entries({ checkpointPath, location })) {
-    if (typeof value === 'string' && value !== '' && !value.includes('\0')) continue
-    throw invalidArgument(`${name} must be a path`)
+/** Every byte that will be relied on: all files, but for the blocks of a full one that is not wanted as a whole. */
+async function verifySource(
+  { chain, isWhole }: RestoreSource,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  for (const reader of isWhole ? chain : chain.slice(1)) {
+    await reader.verify(signal)
+    throwIfAborted(signal, 'restore')
   }
+}
+
+function restored(chain: CheckpointChain, version: number | undefined): RestoredCheckpoint {
+  const { path: file, header } = chain.findLast((link) => link.header.version <= (version ?? Infinity))!
+  const { checkpointId: id, storeId, metadata } = header
+  return { id, path: file, version: header.version, storeId, metadata }
+}
+
+function checkArguments(places: readonly string[], location: string, options: RestoreOptions): void {
+  if (!Array.isArray(places) || places.length === 0)
+    throw invalidArgument('checkpointPath must be a path, or several')
+  for (const place of places) checkPath(place, 'checkpointPath')
+  checkPath(location, 'location')
   for (const name of Object.keys(options)) {
     if (!KNOWN.has(name))
       throw invalidArgument(`unknown option '${name}': known are ${[...KNOWN].join(', ')}`)
   }
+  const { version } = options
+  if (version === undefined) return
+  if (!Number.isSafeInteger(version) || version < 1) {
+    throw invalidArgument(`version must be a whole number from 1 on, not ${version}`)
+  }
+  if (places.length > 1)
+    throw invalidArgument('version is for one checkpoint: those of several stores are not alike')
 }
 
-function wantedKeyGroups({ keyGroups }: CheckpointHeader, wanted: KeyGroupRange | undefined): KeyGroupRange {
-  if (wanted === undefined) return keyGroups
-  const { start, end } = Object(wanted) as KeyGroupRange
-  if (!Number.isInteger(start) || !Number.isInteger(end)) {
-    throw invalidArgument('keyGroups must have a start and an end that are whole numbers')
-  }
-  if (start >= keyGroups.start && start <= end && end <= keyGroups.end) return { start, end }
-  throw new TidemarkError(
-    'TIDEMARK_KEY_GROUP_OUT_OF_RANGE',
-    `key groups ${start} to ${end} were asked for, and the checkpoint has ${keyGroups.start} to ${keyGroups.end}`,
-  )
+function checkPath(value: unknown, name: string): void {
+  if (typeof value !== 'string' || value === '' || value.includes('\0'))
+    throw invalidArgument(`${name} must be a path`)
 }
 
 async function refuseExisting(target: string): Promise<void> {

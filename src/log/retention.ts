@@ -16,7 +16,7 @@ const TAIL_WRITE_BUFFERS = 2.5
 export interface LogHold {
   readonly version: number
   /** Characters of log since its version, after which it ends by itself. */
-  readonly maxCharacters: number
+  maxCharacters: number
 }
 
 /** What is kept, as a log entry tells it. */

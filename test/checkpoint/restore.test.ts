@@ -72,9 +72,10 @@ test('a restored store has the same timers, in the same order, with the same ver
     const location = join(directory, 'restored')
     const summary = await TimerStore.restore(path, location)
     assert.equal(
-      { ...summary, id: '', storeId: '', bytes: 0, durationMs: 0 },
+      { ...summary, id: '', storeId: '', bytes: 0, checkpoints: summary.checkpoints.length, durationMs: 0 },
       {
         id: '',
+        path,
         storeId: '',
         version,
         timers: (await contentOf(store)).length,
@@ -82,6 +83,7 @@ test('a restored store has the same timers, in the same order, with the same ver
         keyGroups: { start: 0, end: 127 },
         metadata: { at: 7 },
         services: ['orders', 'empty'],
+        checkpoints: 1,
         durationMs: 0,
       },
     )

@@ -1,0 +1,94 @@
+/**
+ * What the next incremental checkpoint in a directory may build on: the newest chain there of this store and this log.
+ *
+ * - Deciding is pure. A base must still be reached by the log, and its chain be whole, short, and smaller than what it saves.
+ * - What was written is remembered; what others wrote before the store was opened is found by looking. A file is looked at
+ *   again each time, for somebody may have taken it away.
+ */
+import fs from 'node:fs'
+import path from 'node:path'
+import { MIN_OUTGROWN_BYTES } from '../limits.ts'
+import { type CheckpointInfo, chainFinder, listCheckpoints } from './catalog.ts'
+import type { CheckpointBase } from './cut.ts'
+
+/** A checkpoint and those that it builds on, newest first. */
+export type Lineage = readonly Pick<
+  CheckpointInfo,
+  'path' | 'id' | 'version' | 'chain' | 'sha256' | 'bytes'
+>[]
+
+/** The base of the next incremental checkpoint; undefined: it must be full. */
+export function baseOf(
+  lineage: Lineage,
+  { oldestLogVersion, maxLinks }: { oldestLogVersion: number; maxLinks: number },
+): CheckpointBase | undefined {
+  const newest = lineage[0]
+  if (newest === undefined || newest.version < oldestLogVersion) return undefined
+  if (lineage.length > maxLinks) return undefined
+  if (incrementalBytes(lineage) > Math.max(lineage.at(-1)!.bytes, MIN_OUTGROWN_BYTES)) return undefined
+  const { id: checkpointId, version, chain, sha256 } = newest
+  return { checkpointId, version, chain, sha256 }
+}
+
+/** How much log, in characters, is worth keeping for the next one: what it compresses to is about a third. */
+export function worthwhileLogCharacters(lineage: Lineage): number {
+  const left = Math.max(lineage.at(-1)!.bytes, MIN_OUTGROWN_BYTES) - incrementalBytes(lineage)
+  return 3 * Math.max(left, 0)
+}
+
+function incrementalBytes(lineage: Lineage): number {
+  return lineage.slice(0, -1).reduce((sum, { bytes }) => sum + bytes, 0)
+}
+
+/** The lineages of directories. */
+export class Lineages {
+  readonly #storeId: string
+  readonly #byDirectory = new Map<string, Lineage>()
+
+  constructor(storeId: string) {
+    this.#storeId = storeId
+  }
+
+  /** That of a directory, its files being there. `isOurs` tells whether a checkpoint found there is of this very log. */
+  async of(directory: string, isOurs: (checkpoint: CheckpointInfo) => boolean): Promise<Lineage> {
+    const known = this.#byDirectory.get(path.resolve(directory))
+    if (known !== undefined && (await areThere(known))) return known
+    const found = await this.#find(directory, isOurs)
+    this.#byDirectory.set(path.resolve(directory), found)
+    return found
+  }
+
+  /** Notes a checkpoint that was completed; `base` is what it builds on. */
+  completed(directory: string, checkpoint: Lineage[number], base: CheckpointBase | undefined): Lineage {
+    const place = path.resolve(directory)
+    const before = this.#byDirectory.get(place) ?? []
+    const at = before.findIndex(({ id }) => id === base?.checkpointId)
+    const lineage = base === undefined ? [checkpoint] : [checkpoint, ...before.slice(at)]
+    // One that ended late must not take the place of a newer one.
+    if (checkpoint.version < (before[0]?.version ?? 0)) return before
+    this.#byDirectory.set(place, lineage)
+    return lineage
+  }
+
+  async #find(directory: string, isOurs: (checkpoint: CheckpointInfo) => boolean): Promise<Lineage> {
+    // Where there is no directory yet, there is nothing in it; where it cannot be read, writing will tell.
+    const catalog = await listCheckpoints(directory).catch(() => undefined)
+    const candidates = (catalog?.checkpoints ?? []).filter(
+      (checkpoint) => checkpoint.storeId === this.#storeId && checkpoint.kind !== 'savepoint',
+    )
+    const chainOf = chainFinder(candidates)
+    for (const checkpoint of candidates.reverse()) {
+      const { links, isWhole } = chainOf(checkpoint)
+      if (isWhole && isOurs(checkpoint)) return links
+    }
+    return []
+  }
+}
+
+async function areThere(lineage: Lineage): Promise<boolean> {
+  for (const { path: file, bytes } of lineage) {
+    const stats = await fs.promises.stat(file).catch(() => undefined)
+    if (stats?.size !== bytes) return false
+  }
+  return lineage.length > 0
+}
