@@ -31,8 +31,8 @@ function applyEvent(batch: EngineBatch, event: CommitEvent, version: number): nu
       if (event.retire) retire(batch, event.identity, event.timer, version)
       return event.identity.length * 2
     case 'service':
-      putService(batch, event.service)
-      return event.service.schemas.length
+      putService(batch, { id: event.service.id, name: event.name, schemas: event.schemas })
+      return event.schemas.length
     case 'purge':
       for (const key of event.keys) batch.del(key)
       return event.keys.length * 40

@@ -109,7 +109,7 @@ export class CallQueue {
         break
       }
       this.#next++
-      events += call.kind === 'fire' ? 1 + call.calls.length : 1
+      events += call.kind === 'fire' || call.kind === 'step' ? 1 + call.calls.length : 1
       if (call.kind === 'register' || call.kind === 'replace') characters += call.payload.length
     }
     return taken
@@ -191,6 +191,9 @@ export class CallQueue {
         break
       case 'fire':
         this.#effects.set(call.identity, { sequence, there: false })
+        for (const made of call.calls) this.#indexEffect(made, sequence)
+        break
+      case 'step':
         for (const made of call.calls) this.#indexEffect(made, sequence)
         break
     }

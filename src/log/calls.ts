@@ -102,13 +102,28 @@ export interface WatermarkCall {
   readonly settle: Settle<void>
 }
 
-/** A service that is not stored yet. */
+/** A service that is not stored yet, or whose schemas are to be others. */
 export interface ServiceCall {
   readonly kind: 'service'
   readonly name: string
   readonly schemas: string
   readonly settle: Settle<ServiceState>
   answer: ServiceState | undefined
+}
+
+/** The name and the watermark of a service without timers go to another one, or to none; its number is free then. */
+export interface HandOverCall {
+  readonly kind: 'handOver'
+  readonly from: ServiceState
+  readonly to: ServiceState | undefined
+  readonly settle: Settle<void>
+}
+
+/** Calls that take effect in one commit. */
+export interface StepCall {
+  readonly kind: 'step'
+  readonly calls: readonly TimerCall[]
+  readonly settle: Settle<void>
 }
 
 /** What a handler may call through its context. */
@@ -179,6 +194,8 @@ export type Call =
   | ContextCall
   | WatermarkCall
   | ServiceCall
+  | HandOverCall
+  | StepCall
   | FireCall
   | CutCall
   | ReadCall

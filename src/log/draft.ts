@@ -6,15 +6,16 @@
  * - A removed timer is retired only if a running snapshot holds it: the newest one's version is above the version since
  *   which the timer stood. A timer that comes and goes in one commit is therefore never retired.
  */
-import { invalidArgument } from '../errors.ts'
-import { MAX_ATOMIC_EVENTS } from '../limits.ts'
+import { invalidArgument, invariant } from '../errors.ts'
+import { MAX_ATOMIC_EVENTS, MAX_SERVICES, MAX_TIMESTAMP, MIN_TIMESTAMP } from '../limits.ts'
 import { addToSetHash, removeFromSetHash } from '../timer/checksum.ts'
 import { timestampText } from '../timer/identity.ts'
+import { FREE_NAME } from '../timer/servicename.ts'
 import { makeStored, type StoredTimer } from '../timer/stored.ts'
 import { decodeTimestamp, encodeCount } from '../timer/text.ts'
 import type { ContextCall, FireCall, ReplaceCall, TimerCall } from './calls.ts'
 import type { Commit, CommitEvent } from './events.ts'
-import type { QueueState, ServiceState, StoreState } from './state.ts'
+import { type QueueState, ServiceState, type StoreState } from './state.ts'
 
 /** What stands: a timer, or nothing. */
 export type Standing = StoredTimer | undefined
@@ -231,9 +232,45 @@ export class Draft implements Changes {
     this.events.push({ kind: 'watermark', service, timestamp })
   }
 
-  service(service: ServiceState): void {
-    this.#sources.state.addService(service)
-    this.events.push({ kind: 'service', service })
+  /** The service of a name, with these schemas: as it stands, with others instead of its own, or new. */
+  startService(name: string, schemas: string): ServiceState {
+    const { state } = this.#sources
+    const known = state.serviceByName.get(name)
+    if (known?.schemas === schemas) return known
+    if (known === undefined && state.freeServiceId >= MAX_SERVICES) {
+      throw invalidArgument(`a store may have ${MAX_SERVICES} services: '${name}' would be one more`)
+    }
+    const service = known ?? new ServiceState(state.freeServiceId, name, schemas)
+    this.#nameService(service, name, schemas)
+    return service
+  }
+
+  #nameService(service: ServiceState, name: string, schemas: string): void {
+    this.#sources.state.nameService(service, name, schemas)
+    this.events.push({ kind: 'service', service, name, schemas })
+  }
+
+  /** Gives the name and the watermark of a service that has no timers to another one; its number is free then. */
+  handOver(from: ServiceState, to: ServiceState | undefined): void {
+    const { name, decidedWatermark } = from
+    const isEmpty = from.eventTime.decided.count === 0 && from.processingTime.decided.count === 0
+    invariant(isEmpty, `service '${name}' has timers, and its number was to be free`)
+    this.#nameService(from, FREE_NAME, '')
+    this.#beginAnew(from)
+    if (to === undefined) return
+    this.#nameService(to, name, to.schemas)
+    this.watermark(to, decidedWatermark)
+  }
+
+  /** What the next service of this number begins with. */
+  #beginAnew(service: ServiceState): void {
+    service.decidedWatermark = MIN_TIMESTAMP
+    this.#watermarks.set(service, MIN_TIMESTAMP)
+    for (const queue of [service.eventTime, service.processingTime]) {
+      this.#touch(queue)
+      queue.decided.low = MAX_TIMESTAMP
+      queue.decided.high = MIN_TIMESTAMP
+    }
   }
 
   purge(keys: readonly string[], retired: number): void {

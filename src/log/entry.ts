@@ -76,7 +76,7 @@ function eventText(event: CommitEvent): string {
     case 'watermark':
       return `w${encodePair(event.service.id)}${encodeTimestamp(event.timestamp)}`
     case 'service':
-      return `s${encodePair(event.service.id)}${escapePart(event.service.name)}\0${event.service.schemas}\0`
+      return `s${encodePair(event.service.id)}${escapePart(event.name)}\0${event.schemas}\0`
     case 'purge':
       return `g${encodeCount(event.retired)}`
   }

@@ -28,9 +28,12 @@ export interface WatermarkEvent {
   readonly timestamp: number
 }
 
+/** A number that becomes a service, a service that gets other schemas or another name, or (by the name '') a free number. */
 export interface ServiceEvent {
   readonly kind: 'service'
   readonly service: ServiceState
+  readonly name: string
+  readonly schemas: string
 }
 
 /** Retired entries that nobody needs any more, removed. */

@@ -20,7 +20,7 @@ import { encodeEntry } from './entry.ts'
 import type { Commit } from './events.ts'
 import { type CallReads, readFor } from './reads.ts'
 import type { LogRetention } from './retention.ts'
-import { ServiceState, type StoreState } from './state.ts'
+import type { StoreState } from './state.ts'
 
 export interface PipelineParts {
   engine: Engine
@@ -282,8 +282,10 @@ export class CommitPipeline {
           draft.deleteAll(call)
           break
         case 'replace':
+        case 'service':
           try {
-            draft.replace(call)
+            if (call.kind === 'replace') draft.replace(call)
+            else call.answer = draft.startService(call.name, call.schemas)
           } catch (error) {
             call.settle?.reject(error)
             rejected ??= new Set()
@@ -293,8 +295,11 @@ export class CommitPipeline {
         case 'watermark':
           draft.watermark(call.service, call.timestamp)
           break
-        case 'service':
-          call.answer = this.#addService(draft, call.name, call.schemas)
+        case 'handOver':
+          draft.handOver(call.from, call.to)
+          break
+        case 'step':
+          for (const made of call.calls) draft.timer(made)
           break
         case 'purge':
           draft.purge(call.keys, call.retired)
@@ -306,15 +311,6 @@ export class CommitPipeline {
       }
     }
     return rejected
-  }
-
-  #addService(draft: Draft, name: string, schemas: string): ServiceState {
-    const { state } = this.#parts
-    const known = state.serviceByName.get(name)
-    if (known !== undefined) return known
-    const service = new ServiceState(state.services.length, name, schemas)
-    draft.service(service)
-    return service
   }
 
   /** The batch of a commit: its log entry, what it does to the spaces, and the log entries it trims. */

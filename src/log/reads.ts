@@ -117,6 +117,7 @@ function collect(call: Call, taken: Taken, asked: Asked): void {
       asked.ranges.push(call)
       break
     case 'fire':
+    case 'step':
       for (const made of call.calls) collect(made, taken, asked)
       break
   }

@@ -7,6 +7,7 @@
  */
 import { MAX_TIMESTAMP, MIN_TIMESTAMP } from '../limits.ts'
 import { queuePrefix, type TimeDomain } from '../timer/identity.ts'
+import { FREE_NAME } from '../timer/servicename.ts'
 import type { TimerEvent } from './events.ts'
 
 /** Count, set hash and bounds of a queue, after a version. */
@@ -45,9 +46,10 @@ export class QueueState {
 
 export class ServiceState {
   readonly id: number
-  readonly name: string
+  /** As it is stored (timer/servicename.ts); '' where the number is free. */
+  name: string
   /** Key, namespace and payload schemas, as one canonical JSON text. */
-  readonly schemas: string
+  schemas: string
   readonly eventTime: QueueState
   readonly processingTime: QueueState
   decidedWatermark = MIN_TIMESTAMP
@@ -81,7 +83,21 @@ export class StoreState {
 
   addService(service: ServiceState): void {
     this.services[service.id] = service
-    this.serviceByName.set(service.name, service)
+    if (service.name !== FREE_NAME) this.serviceByName.set(service.name, service)
+  }
+
+  /** Names a service, new or known, and tells its schemas. */
+  nameService(service: ServiceState, name: string, schemas: string): void {
+    if (this.serviceByName.get(service.name) === service) this.serviceByName.delete(service.name)
+    service.name = name
+    service.schemas = schemas
+    this.addService(service)
+  }
+
+  /** The number for the next service: a free one, or one more. */
+  get freeServiceId(): number {
+    const free = this.services.findIndex(({ name }) => name === FREE_NAME)
+    return free < 0 ? this.services.length : free
   }
 
   /** Every queue, by service and domain. */
