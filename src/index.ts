@@ -1,7 +1,20 @@
 /** What is public. */
 
+export { type CheckpointCatalog, type CheckpointInfo, listCheckpoints } from './checkpoint/catalog.ts'
 export type { CheckpointSummary } from './checkpoint/checkpointer.ts'
+export type { CheckpointCoordinator } from './checkpoint/coordinator.ts'
+export type { CheckpointBase, CheckpointKind } from './checkpoint/cut.ts'
 export type { CheckpointOptions, CheckpointProgress } from './checkpoint/options.ts'
+export type {
+  AbortedCheckpoint,
+  CheckpointAttempt,
+  CheckpointEvents,
+  CompletedCheckpoint,
+  FailedCheckpoint,
+  ForeignCheckpoints,
+  SubsumedCheckpoint,
+} from './checkpoint/periodicevents.ts'
+export type { PeriodicCheckpointOptions, TriggerOptions } from './checkpoint/periodicoptions.ts'
 export type {
   RestoredCheckpoint,
   RestoreOptions,

@@ -9,6 +9,7 @@ import { EventEmitter } from 'node:events'
 import type { z } from 'zod'
 import { migrations } from '../migrations/index.ts'
 import { Checkpointer, type CheckpointSummary } from './checkpoint/checkpointer.ts'
+import { CheckpointCoordinator } from './checkpoint/coordinator.ts'
 import type { CheckpointOptions } from './checkpoint/options.ts'
 import { type RestoreOptions, type RestoreSummary, restoreCheckpoint } from './checkpoint/restore.ts'
 import { type AnyDefinition, checkDefinition, type ServiceDefinition } from './definition.ts'
@@ -74,6 +75,8 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
     { schemas: string; started: Promise<TimerService<never, never, never>> }
   >()
   readonly #checkpointer: Checkpointer
+  /** Checkpoints by a schedule: started, stopped, triggered, listed. */
+  readonly checkpoints: CheckpointCoordinator
   #closing: Promise<void> | undefined
 
   /**
@@ -142,6 +145,15 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
       pipeline: this.#pipeline,
       retention,
       running: this.#running,
+    })
+    this.checkpoints = new CheckpointCoordinator({
+      taker: this.#checkpointer,
+      clock: options.clock,
+      storeId: opened.record.storeId,
+      keyGroups: opened.record.keyGroups,
+      nextVersion: () => state.appliedVersion + 1,
+      refusal: () => this.#refusal(),
+      onError,
     })
     this.#purger.wake()
   }
@@ -281,7 +293,9 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
     const { engine, directory, retention } = this.#opened
     try {
       await this.#firing.stop()
+      const stopped = this.checkpoints.stop()
       await this.#checkpointer.abort()
+      await stopped
       this.#running.releaseAll()
       await this.#purger.stop()
       await this.#trimmer.stop()

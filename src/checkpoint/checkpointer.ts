@@ -20,6 +20,7 @@ import { CheckpointClient } from './client.ts'
 import type { CheckpointBase, CheckpointCut, CheckpointKind, WrittenCheckpoint } from './cut.ts'
 import { baseOf, Lineages, worthwhileLogCharacters } from './lineage.ts'
 import { type CheckpointOptions, checkCheckpoint } from './options.ts'
+import { Turns } from './turns.ts'
 
 export interface CheckpointSummary {
   id: string
@@ -54,8 +55,10 @@ export class Checkpointer {
   readonly #lineages: Lineages
   readonly #closing = new AbortController()
   readonly #underWay = new Set<Promise<unknown>>()
-  /** Ids of the checkpoints that those under way build on. */
-  readonly #basesUnderWay = new Map<symbol, string>()
+  /** Ids of the checkpoints under way, and of those that they build on, once that is known. */
+  readonly #idsUnderWay = new Map<string, string | undefined>()
+  /** While a base is chosen no file is removed. */
+  readonly files = new Turns()
   /** What is held for the next incremental checkpoint in a directory. */
   readonly #holds = new Map<string, LogHold>()
 
@@ -65,9 +68,9 @@ export class Checkpointer {
     this.#lineages = new Lineages(parts.record.storeId)
   }
 
-  /** Ids of checkpoints whose files must stay, for one that is being written builds on them. */
-  get basesUnderWay(): ReadonlySet<string> {
-    return new Set(this.#basesUnderWay.values())
+  /** Ids of the checkpoints that are being taken, each with that of the one that it builds on: their files must stay. */
+  get idsUnderWay(): ReadonlyMap<string, string | undefined> {
+    return this.#idsUnderWay
   }
 
   /** Takes one; the cut has its place among the calls at once. Rejects as `TimerStore.checkpoint` says. */
@@ -90,7 +93,8 @@ export class Checkpointer {
     const startMs = performance.now()
     const { pipeline, running: snapshots, retention } = this.#parts
     const holds: LogHold[] = []
-    const underWay = Symbol('checkpoint')
+    const id = randomUUID()
+    this.#idsUnderWay.set(id, undefined)
     let cut: Cut | undefined
     try {
       cut = await takeCut(pipeline, snapshots, (version) => {
@@ -100,30 +104,34 @@ export class Checkpointer {
           holds.push(retention.hold(first, Number.POSITIVE_INFINITY))
         }
       })
-      const base = options.incremental === true ? await this.#baseFor(directory, cut, options) : undefined
-      if (base !== undefined) this.#basesUnderWay.set(underWay, base.checkpointId)
-      const told = this.#describe(cut, base, options, metadata)
+      const base = options.incremental === true ? await this.#baseFor(id, directory, cut, options) : undefined
+      const told = this.#describe(id, cut, base, options, metadata)
       const either = [this.#closing.signal, ...(options.signal === undefined ? [] : [options.signal])]
       const written = await this.#client.run(told, directory, { ...options, signal: AbortSignal.any(either) })
       this.#completed(directory, told, written, holds[1])
       return summaryOf(told, written, performance.now() - startMs)
     } finally {
       cut?.running.release()
-      this.#basesUnderWay.delete(underWay)
+      this.#idsUnderWay.delete(id)
       for (const hold of holds) if (this.#holds.get(path.resolve(directory)) !== hold) retention.release(hold)
     }
   }
 
-  async #baseFor(
+  #baseFor(
+    id: string,
     directory: string,
     cut: Cut,
     options: CheckpointOptions,
   ): Promise<CheckpointBase | undefined> {
     const { retention } = this.#parts
-    const lineage = await this.#lineages.of(directory, (checkpoint) => this.#isOurs(checkpoint, cut))
-    return baseOf(lineage, {
-      oldestLogVersion: retention.oldest,
-      maxLinks: options.maxLinks ?? DEFAULT_MAX_LINKS,
+    return this.files.take(async () => {
+      const lineage = await this.#lineages.of(directory, (checkpoint) => this.#isOurs(checkpoint, cut))
+      const base = baseOf(lineage, {
+        oldestLogVersion: retention.oldest,
+        maxLinks: options.maxLinks ?? DEFAULT_MAX_LINKS,
+      })
+      this.#idsUnderWay.set(id, base?.checkpointId)
+      return base
     })
   }
 
@@ -136,6 +144,7 @@ export class Checkpointer {
   }
 
   #describe(
+    checkpointId: string,
     { running, services, chain, pauseMs }: Cut,
     base: CheckpointBase | undefined,
     { savepoint }: CheckpointOptions,
@@ -147,7 +156,7 @@ export class Checkpointer {
       kind: base === undefined ? full : 'incremental',
       ...(base === undefined ? {} : { base }),
       storeId,
-      checkpointId: randomUUID(),
+      checkpointId,
       version: running.version,
       chain,
       createdMs: this.#parts.options.clock.now(),

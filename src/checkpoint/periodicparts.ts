@@ -1,0 +1,40 @@
+/** What periodic checkpoints need of their store, and no more: so that a test can be the store. */
+import type { Clock } from '../clock.ts'
+import type { TidemarkError } from '../errors.ts'
+import type { KeyGroupRange } from '../timer/codec.ts'
+import type { CheckpointSummary } from './checkpointer.ts'
+import type { EmitCheckpointEvent } from './periodicevents.ts'
+import type { Turns } from './turns.ts'
+
+export interface TakeOptions {
+  signal: AbortSignal
+  metadata: unknown
+  incremental?: boolean
+  maxLinks?: number
+  savepoint?: boolean
+}
+
+/** Takes checkpoints; each one's cut has its place among the store's calls at once. */
+export interface CheckpointTaker {
+  checkpoint(directory: string, options: TakeOptions): Promise<CheckpointSummary>
+  /** Ids of those that are being taken, whoever asked for them, each with that of the one that it builds on. */
+  readonly idsUnderWay: ReadonlyMap<string, string | undefined>
+  /** While a base is chosen no file is removed. */
+  readonly files: Turns
+}
+
+export interface PeriodicParts {
+  taker: CheckpointTaker
+  clock: Clock
+  storeId: string
+  keyGroups: KeyGroupRange
+  /** The version that a checkpoint would have now. */
+  nextVersion(): number
+  /** Why the store takes no more checkpoints; undefined while it does. */
+  refusal(): TidemarkError | undefined
+  onError(error: TidemarkError): void
+}
+
+export interface PeriodicWiring extends PeriodicParts {
+  emit: EmitCheckpointEvent
+}

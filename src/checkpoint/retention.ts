@@ -1,0 +1,101 @@
+/**
+ * Which checkpoint files go, and in which order: a pure plan, and the hand that carries it out.
+ *
+ * - The newest checkpoints of this store stay, as many as are to be retained, with all that they build on. So do
+ *   savepoints, files that were given another name, and those of other stores, of other key groups or of another past,
+ *   with all that they build on.
+ * - A checkpoint goes before the one that it builds on, on disk too: whenever the process dies, each file that is left
+ *   has all that it builds on.
+ * - A file of a checkpoint that is under way is never touched.
+ */
+import fs from 'node:fs'
+import { basename } from 'node:path'
+import { syncDirectory } from '../engine/directory.ts'
+import { TidemarkError } from '../errors.ts'
+import type { KeyGroupRange } from '../timer/codec.ts'
+import { type CheckpointInfo, chainFinder } from './catalog.ts'
+import { checkpointFileName, temporarySuffix } from './cut.ts'
+
+/** Whose checkpoints are meant. */
+export interface CheckpointOwner {
+  storeId: string
+  keyGroups: KeyGroupRange
+  /** The version that a checkpoint would have now: those above it are of another past, from before a restore. */
+  version: number
+}
+
+/** Whether a checkpoint is one of a store's own past. Stores that were restored for a part each share an id. */
+export function isOwn({ storeId, keyGroups, version }: CheckpointInfo, owner: CheckpointOwner): boolean {
+  return (
+    storeId === owner.storeId &&
+    keyGroups.start === owner.keyGroups.start &&
+    keyGroups.end === owner.keyGroups.end &&
+    version <= owner.version
+  )
+}
+
+/** The newest checkpoint that a restore finds whole, savepoints too. `checkpoints`: oldest first. */
+export function latestWhole(checkpoints: readonly CheckpointInfo[]): CheckpointInfo | undefined {
+  const chainOf = chainFinder(checkpoints)
+  return checkpoints.findLast((checkpoint) => chainOf(checkpoint).isWhole)
+}
+
+/**
+ * The files that go, in the order in which they go. `checkpoints`: all of the directory, oldest first; `bases`: ids of
+ * those that checkpoints under way build on.
+ */
+export function planRetention(
+  checkpoints: readonly CheckpointInfo[],
+  owner: CheckpointOwner,
+  retain: number,
+  bases: ReadonlySet<string | undefined>,
+): CheckpointInfo[] {
+  const chainOf = chainFinder(checkpoints)
+  const isRemovable = (one: CheckpointInfo) =>
+    one.kind !== 'savepoint' && isOwn(one, owner) && basename(one.path) === fileNameOf(one)
+  const candidates = checkpoints.filter(isRemovable)
+  const retained = new Set(candidates.filter((one) => chainOf(one).isWhole).slice(-retain))
+  const [oldest] = retained
+  // A newer one of which a part is missing counts for nothing, but somebody may put that part back.
+  const isBroken = (one: CheckpointInfo) => one.version >= (oldest?.version ?? 0) && !chainOf(one).isWhole
+  const stays = (one: CheckpointInfo) =>
+    !isRemovable(one) || retained.has(one) || bases.has(one.id) || isBroken(one)
+  const kept = new Set(checkpoints.filter(stays).flatMap((one) => chainOf(one).links))
+  const removed = candidates.filter((candidate) => !kept.has(candidate))
+  const links = new Map(removed.map((one) => [one, chainOf(one).links.length]))
+  return removed.sort((a, b) => b.version - a.version || links.get(b)! - links.get(a)!)
+}
+
+function fileNameOf({ kind, version, id }: CheckpointInfo): string {
+  return checkpointFileName({ kind, version, checkpointId: id })
+}
+
+/** Temporary files that dead runs of a store have left; `underWay` has the ids of those being written. */
+export function leftovers(
+  temporary: readonly string[],
+  { storeId, keyGroups }: CheckpointOwner,
+  underWay: ReadonlyMap<string, unknown>,
+): string[] {
+  const suffix = temporarySuffix(storeId, keyGroups)
+  const isLive = (path: string) =>
+    [...underWay.keys()].some((id) => basename(path).includes(`-${id.slice(0, 8)}.`))
+  return temporary.filter((path) => path.endsWith(suffix) && !isLive(path))
+}
+
+/** Removes files in their order, each on disk before the next; calls `onRemoved` after each. Rejects with TIDEMARK_FAILED. */
+export async function removeFiles<T extends { path: string }>(
+  directory: string,
+  files: readonly T[],
+  onRemoved: (file: T) => void = () => {},
+): Promise<void> {
+  for (const file of files) {
+    try {
+      await fs.promises.rm(file.path, { force: true })
+      await syncDirectory(directory)
+    } catch (cause) {
+      const message = `${file.path} could not be removed (${(cause as Error).message}): see to it, or remove it`
+      throw new TidemarkError('TIDEMARK_FAILED', message, { cause })
+    }
+    onRemoved(file)
+  }
+}
