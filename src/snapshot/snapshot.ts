@@ -65,7 +65,7 @@ export class Snapshot {
     this.#check()
     for await (const chunk of this.#chunks(this.#range(filter))) {
       for (let i = 0; i < chunk.identities.length; i++) {
-        const timer = this.#decode(chunk.identities[i]!, chunk.values[i]!, chunk.checksums[i]!)
+        const timer = decodeTimer(chunk.identities[i]!, chunk.values[i]!, chunk.checksums[i]!, this.#services)
         if (filter.service !== undefined && timer.service !== filter.service) continue
         if (filter.domain !== undefined && timer.domain !== filter.domain) continue
         if (timer.timestamp < from || timer.timestamp > to) continue
@@ -115,25 +115,31 @@ export class Snapshot {
       `the snapshot of version ${this.version} is released: what it held may be purged`,
     )
   }
+}
 
-  #decode(identity: string, value: string, checksum: number): SnapshotTimer {
-    const parts = parseIdentity(identity)
-    const stored = parseTrusted(value, checksum)
-    if (parts === undefined || stored === undefined) {
-      throw new TidemarkError(
-        'TIDEMARK_CORRUPT',
-        `the stored timer ${JSON.stringify(identity)} is damaged: run verify()`,
-      )
-    }
-    const payload = payloadText(stored)
-    return {
-      service: this.#services.get(parts.serviceId) ?? `service ${parts.serviceId}`,
-      domain: parts.domain,
-      key: decodePart(parts.key),
-      namespace: decodePart(parts.namespace),
-      timestamp: parts.timestamp,
-      ...(payload === '' ? {} : { payload: JSON.parse(payload) as unknown }),
-      createVersion: stored.createVersion,
-    }
+/** A timer as it is told, of what is stored of it; its checksum was verified. Throws TIDEMARK_CORRUPT. */
+export function decodeTimer(
+  identity: string,
+  value: string,
+  checksum: number,
+  services: ReadonlyMap<number, string>,
+): SnapshotTimer {
+  const parts = parseIdentity(identity)
+  const stored = parseTrusted(value, checksum)
+  if (parts === undefined || stored === undefined) {
+    throw new TidemarkError(
+      'TIDEMARK_CORRUPT',
+      `the stored timer ${JSON.stringify(identity)} is damaged: run verify()`,
+    )
+  }
+  const payload = payloadText(stored)
+  return {
+    service: services.get(parts.serviceId) ?? `service ${parts.serviceId}`,
+    domain: parts.domain,
+    key: decodePart(parts.key),
+    namespace: decodePart(parts.namespace),
+    timestamp: parts.timestamp,
+    ...(payload === '' ? {} : { payload: JSON.parse(payload) as unknown }),
+    createVersion: stored.createVersion,
   }
 }
