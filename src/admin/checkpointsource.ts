@@ -1,18 +1,23 @@
 /** A checkpoint's file as a source: only the blocks that a range needs are read. */
+import fs from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
 import type { PlacedBlock, Segment } from '../checkpoint/blockindex.ts'
 import { totalTimers } from '../checkpoint/cut.ts'
 import { CheckpointReader } from '../checkpoint/reader.ts'
 import { MAX_TIMESTAMP, MIN_TIMESTAMP } from '../limits.ts'
 import type { VisibleChunk } from '../snapshot/walk.ts'
 import type { Source, TimerRange } from './source.ts'
+import type { Terminal } from './terminal.ts'
 
-export async function openCheckpointSource(path: string): Promise<Source> {
-  const reader = await CheckpointReader.open(path)
+export async function openCheckpointSource(place: string, terminal: Terminal): Promise<Source> {
+  const reader = await CheckpointReader.open(place)
   const { header, index, bytes, durationMs, sha256 } = reader
   const { storeId, version, maxParallelism, keyGroups, services } = header
+  const restored = new RestoredChain(place, terminal)
   return {
     kind: 'checkpoint',
-    path,
+    path: place,
     storeId,
     version,
     maxParallelism,
@@ -27,8 +32,11 @@ export async function openCheckpointSource(path: string): Promise<Source> {
       index,
       timestamps: (isWanted) => reader.timestamps(isWanted),
     },
-    timers: (range) => wantedBlocks(reader, range),
-    close: () => reader.close(),
+    timers: (range) => (header.kind === 'incremental' ? restored.timers(range) : wantedBlocks(reader, range)),
+    close: async () => {
+      await restored.close()
+      await reader.close()
+    },
   }
 }
 
@@ -48,4 +56,39 @@ function isSegmentWanted({ keyGroup, earliest, latest }: Segment, range: TimerRa
   const { keyGroups, from = MIN_TIMESTAMP, to = MAX_TIMESTAMP } = range
   if (latest < from || earliest > to) return false
   return keyGroups === undefined || keyGroups.some(({ start, end }) => keyGroup >= start && keyGroup <= end)
+}
+
+/** What a chain comes to, in a temporary store: restored when it is first asked for, gone when it is closed. */
+class RestoredChain {
+  readonly #place: string
+  readonly #terminal: Terminal
+  #directory: string | undefined
+  #store: Source | undefined
+
+  constructor(place: string, terminal: Terminal) {
+    this.#place = place
+    this.#terminal = terminal
+  }
+
+  async *timers(range?: TimerRange): AsyncGenerator<VisibleChunk> {
+    this.#store ??= await this.#restore()
+    yield* this.#store.timers(range)
+  }
+
+  async close(): Promise<void> {
+    await this.#store?.close()
+    if (this.#directory !== undefined) await fs.promises.rm(this.#directory, { recursive: true, force: true })
+  }
+
+  async #restore(): Promise<Source> {
+    const { restoreCheckpoint } = await import('../checkpoint/restore.ts')
+    const { openStoreSource } = await import('./storesource.ts')
+    const { signal } = this.#terminal
+    this.#directory = await fs.promises.mkdtemp(path.join(os.tmpdir(), 'tidemark-'))
+    const target = path.join(this.#directory, 'store')
+    const progress = this.#terminal.progress('restoring what it builds on', 'timers')
+    await restoreCheckpoint(this.#place, target, { signal, onProgress: ({ timers }) => progress.at(timers) })
+    progress.end()
+    return openStoreSource(target)
+  }
 }

@@ -10,7 +10,7 @@ const UNSAFE =
 const SHORT_ESCAPES: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
 const NOT_NARROW = /[^\u0020-\u02ff]/
 const WIDE =
-  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]/u
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\u3000-\uff60]/u
 const NO_WIDTH = /[\p{Mn}\p{Me}]/u
 const ESCAPE_SEQUENCE = /\u001b\[[0-9;]*m/g
 

@@ -3,7 +3,8 @@
  *
  * - A file is read and never written. A store that is open somewhere is not touched; one that is not, is open, and
  *   locked, until the source is closed. A directory that is no store stays as it is.
- * - An incremental checkpoint is restored into a temporary store, which goes when the source is closed.
+ * - Once the timers of an incremental checkpoint are asked for, it is restored, by what it builds on, into a temporary
+ *   store, which goes when the source is closed. What its file alone tells costs nothing of that.
  */
 import fs from 'node:fs'
 import path from 'node:path'
@@ -15,6 +16,7 @@ import type { CutService } from '../snapshot/cut.ts'
 import type { VisibleChunk } from '../snapshot/walk.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
 import type { TimeDomain } from '../timer/identity.ts'
+import type { Terminal } from './terminal.ts'
 
 /**
  * Which timers are wanted. It spares reading, and is no filter: chunks have what is wanted, and may have more. What is
@@ -77,13 +79,13 @@ export interface Source {
  * Opens a checkpoint's file or a store's directory. Throws TIDEMARK_INVALID_ARGUMENT and _CHECKPOINT_NOT_FOUND for a path
  * that is neither, TIDEMARK_LOCKED, _CORRUPT, _CHECKPOINT_CORRUPT, _UNSUPPORTED_FORMAT.
  */
-export async function openSource(place: string): Promise<Source> {
+export async function openSource(place: string, terminal: Terminal): Promise<Source> {
   if (await isDirectory(place)) {
     const { openStoreSource } = await import('./storesource.ts')
     return openStoreSource(place)
   }
   const { openCheckpointSource } = await import('./checkpointsource.ts')
-  return openCheckpointSource(place)
+  return openCheckpointSource(place, terminal)
 }
 
 async function isDirectory(place: string): Promise<boolean> {

@@ -152,7 +152,10 @@ export class Terminal {
     const text = this.#gathered.join('')
     this.#gathered = []
     this.#characters = 0
-    return text === '' || this.#stdout.write(text)
+    if (text === '') return true
+    // On a terminal both are on one screen.
+    this.#progress?.end()
+    return this.#stdout.write(text)
   }
 
   #untilTaken(): Promise<void> {
