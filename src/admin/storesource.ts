@@ -3,12 +3,13 @@
  * nothing that is stored. So a store that is open elsewhere is found out before LevelDB is asked.
  */
 import path from 'node:path'
-import { claimDirectory, FORMAT_VERSION } from '../engine/directory.ts'
+import { type ClaimedDirectory, claimDirectory, FORMAT_VERSION } from '../engine/directory.ts'
 import type { Engine } from '../engine/engine.ts'
 import { END } from '../engine/keyspaces.ts'
-import { readStoreRecord } from '../engine/migration.ts'
+import { readStoreRecord, type StoreRecord } from '../engine/migration.ts'
 import { openEngine } from '../engine/open.ts'
 import { TidemarkError } from '../errors.ts'
+import type { LogRetention } from '../log/retention.ts'
 import type { ServiceState, StoreState } from '../log/state.ts'
 import { loadState } from '../log/tail.ts'
 import { checkOptions } from '../options.ts'
@@ -19,11 +20,26 @@ import { encodeTriple } from '../timer/text.ts'
 import { lockHolder } from './lock.ts'
 import type { Source, TimerRange } from './source.ts'
 
-/** Opens the store of a directory that has a marker file; it is locked until the source is closed. */
-export async function openStoreSource(location: string): Promise<Source> {
+/** A store that is open for the command alone: what its directory, its engine and its log tell. */
+export interface OpenedStore {
+  location: string
+  directory: ClaimedDirectory
+  engine: Engine
+  record: StoreRecord
+  state: StoreState
+  retention: LogRetention
+  close(): Promise<void>
+}
+
+/** Opens the store of a directory that has a marker file; it is locked until it is closed. */
+export async function openStoreDirectory(location: string): Promise<OpenedStore> {
   refuseLocked(location)
   const directory = await claimDirectory(location)
   let engine: Engine | undefined
+  const close = async () => {
+    await engine?.close()
+    directory.release()
+  }
   try {
     if (!directory.hasEngineFiles) throw withoutFiles(location)
     const { engine: sizes } = checkOptions({})
@@ -32,31 +48,32 @@ export async function openStoreSource(location: string): Promise<Source> {
     if (record === undefined) throw withoutFiles(location)
     if (record.formatVersion !== FORMAT_VERSION) throw otherFormat(location, record.formatVersion)
     const { state, retention } = await loadState(engine, record, sizes.writeBufferBytes)
-    const opened = engine
-    return {
-      kind: 'store',
-      path: location,
-      storeId: record.storeId,
-      version: state.appliedVersion + 1,
-      maxParallelism: record.maxParallelism,
-      keyGroups: record.keyGroups,
-      services: state.services.map(cutService),
-      count: countOf(state),
-      store: {
-        formatVersion: record.formatVersion,
-        retired: state.appliedRetired,
-        log: { entries: retention.entries, bytes: retention.bytes },
-      },
-      timers: (range) => walk(opened, state, range),
-      close: async () => {
-        await opened.close()
-        directory.release()
-      },
-    }
+    return { location, directory, engine, record, state, retention, close }
   } catch (error) {
-    await engine?.close()
-    directory.release()
+    await close()
     throw error
+  }
+}
+
+/** Opens it as a source; it is locked until the source is closed. */
+export async function openStoreSource(location: string): Promise<Source> {
+  const { engine, record, state, retention, close } = await openStoreDirectory(location)
+  return {
+    kind: 'store',
+    path: location,
+    storeId: record.storeId,
+    version: state.appliedVersion + 1,
+    maxParallelism: record.maxParallelism,
+    keyGroups: record.keyGroups,
+    services: state.services.map(cutService),
+    count: countOf(state),
+    store: {
+      formatVersion: record.formatVersion,
+      retired: state.appliedRetired,
+      log: { entries: retention.entries, bytes: retention.bytes },
+    },
+    timers: (range) => walk(engine, state, range),
+    close,
   }
 }
 
