@@ -63,9 +63,9 @@ export class Lineages {
     const place = path.resolve(directory)
     const before = this.#byDirectory.get(place) ?? []
     const at = before.findIndex(({ id }) => id === base?.checkpointId)
+    // One that ended late must not take the place of a newer one, nor of what has taken its base's.
+    if (checkpoint.version < (before[0]?.version ?? 0) || (base !== undefined && at < 0)) return before
     const lineage = base === undefined ? [checkpoint] : [checkpoint, ...before.slice(at)]
-    // One that ended late must not take the place of a newer one.
-    if (checkpoint.version < (before[0]?.version ?? 0)) return before
     this.#byDirectory.set(place, lineage)
     return lineage
   }
