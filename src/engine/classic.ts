@@ -9,8 +9,9 @@ import type { AbstractChainedBatch, AbstractLevel } from 'abstract-level'
 import { ClassicLevel } from 'classic-level'
 import { SCAN_CHUNK_BYTES } from '../limits.ts'
 import type { EngineOptions } from '../options.ts'
-import type { Engine, EngineBatch, Entry, ScanRange } from './engine.ts'
+import type { Engine, EngineBatch, Entry, LevelTables, ScanRange } from './engine.ts'
 import { END } from './keyspaces.ts'
+import { parseLevels } from './levels.ts'
 
 type TextLevel = AbstractLevel<string | Buffer | Uint8Array, string, string>
 type TextBatch = AbstractChainedBatch<TextLevel, string, string>
@@ -145,6 +146,11 @@ export class LevelEngine implements Engine {
 
   async compact(): Promise<void> {
     await this.#compactRange('', END)
+  }
+
+  levels(): LevelTables[] {
+    const level = this.#level as { getProperty?: (name: string) => string }
+    return parseLevels(level.getProperty?.('leveldb.sstables') ?? '')
   }
 
   close(): Promise<void> {

@@ -129,6 +129,12 @@ async function checkMarker(realPath: string, location: string): Promise<boolean>
   return files.some((name) => name.endsWith('.ldb') || name.startsWith('MANIFEST-'))
 }
 
+/** The format that a directory's marker file tells; undefined where it has none, or one that says something else. */
+export async function readMarker(location: string): Promise<number | undefined> {
+  const text = await fs.promises.readFile(path.join(location, MARKER_FILE), 'utf8').catch(() => '')
+  return readFormat(text)
+}
+
 function readFormat(text: string): number | undefined {
   const match = /^tidemark store\nformat (\d{1,9})\n$/.exec(text)
   return match === null ? undefined : Number(match[1])

@@ -26,6 +26,13 @@ export interface ScanRange {
 
 export type Entry = readonly [key: string, value: string]
 
+/** The tables of one level: 0 has the newest entries, and each other has what was moved on from the one before. */
+export interface LevelTables {
+  level: number
+  tables: number
+  bytes: number
+}
+
 export interface Engine {
   /** The values of keys, in their order; undefined where there is none. */
   getMany(keys: string[]): Promise<(string | undefined)[]>
@@ -43,5 +50,7 @@ export interface Engine {
   flush(): Promise<void>
   /** Rewrites everything, without what was deleted. */
   compact(): Promise<void>
+  /** The levels that have tables; none where the engine has no levels. */
+  levels(): LevelTables[]
   close(): Promise<void>
 }

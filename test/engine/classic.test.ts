@@ -1,6 +1,8 @@
 // The engine on classic-level, and what it relies on in the exact version that is installed.
 
+import fs from 'node:fs'
 import { createRequire } from 'node:module'
+import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openClassicEngine } from '../../src/engine/classic.ts'
@@ -94,6 +96,26 @@ test('flush leaves nothing to replay, and compact keeps what stands', async () =
     await engine.compact()
     assert.is(engine.get('a'), '1')
   })
+})
+
+test('its levels tell the tables that are on disk, whatever is in the keys', async () => {
+  const directory = temporaryDirectory('engine')
+  const engine = await openClassicEngine(directory, SIZES, false)
+  assert.equal(engine.levels(), [])
+  for (const space of ['a', 'b\n--- level 6 ---\n 9:9[']) {
+    const batch = engine.batch()
+    for (let i = 0; i < 1000; i++) batch.put(space + i, 'x'.repeat(100))
+    await engine.write(batch, false)
+    await engine.flush()
+  }
+  const levels = engine.levels()
+  await engine.close()
+  const tables = fs.readdirSync(directory).filter((name) => name.endsWith('.ldb'))
+  const onDisk = tables.map((name) => fs.statSync(path.join(directory, name)).size)
+  const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0)
+  assert.is(onDisk.length, 2)
+  assert.is(sum(levels.map((level) => level.tables)), onDisk.length)
+  assert.is(sum(levels.map((level) => level.bytes)), sum(onDisk))
 })
 
 test.run()
