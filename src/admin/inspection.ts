@@ -167,10 +167,10 @@ function checkQueue({ path, services }: Source, { serviceId, domain, count, setH
   const service = services[serviceId]
   const expected = service?.[domain]
   if (expected?.count === count && expected.setHash === setHash) return
+  const counts = `${count} timers (set hash ${setHash}), and its log counts ${expected?.count ?? 0} (${expected?.setHash ?? 0})`
   throw new TidemarkError(
     'TIDEMARK_CORRUPT',
-    `${path} has ${count} timers in ${domain} of '${service?.name ?? `service ${serviceId}`}', and its log counts ` +
-      `${expected?.count ?? 0} (or others): run tidemark verify, and restore a checkpoint`,
+    `${path} has in ${domain} of '${service?.name ?? `service ${serviceId}`}' ${counts}: restore a checkpoint`,
   )
 }
 

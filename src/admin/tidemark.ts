@@ -11,6 +11,7 @@ import type { AnyVerb } from './verb.ts'
 
 /** In the order of the help. */
 const VERBS: Record<string, () => Promise<AnyVerb>> = {
+  checkpoints: async () => (await import('./checkpoints.ts')).checkpoints,
   inspect: async () => (await import('./inspect.ts')).inspect,
 }
 

@@ -50,6 +50,7 @@ const DURATION_UNITS = [
 
 /** A length of time in its two largest units: `350 ms`, `4.20 s`, `3 min 20 s`, `2 d 4 h`. */
 export function duration(ms: number): string {
+  if (ms > 0 && ms < 0.05) return '<0.1 ms'
   if (ms < SECOND_MS) return `${ms < 10 && !Number.isInteger(ms) ? ms.toFixed(1) : Math.round(ms)} ms`
   if (ms < MINUTE_MS - 50) return `${ms < 10 * SECOND_MS ? (ms / 1000).toFixed(1) : Math.round(ms / 1000)} s`
   const seconds = Math.round(ms / SECOND_MS) * SECOND_MS
