@@ -1,15 +1,13 @@
 /**
- * Cuts the walked timers into blocks, and sums them up by queue.
+ * Cuts the walked timers into blocks.
  *
  * - A block belongs to one queue. A key group that is large has blocks of its own but for its first, which may begin with
  *   the end of the one before; small ones share a block. So restoring a few key groups reads little else, and tens of
  *   thousands of small ones do not make as many blocks.
- * - A queue with many timers is divided into sections of key groups; a block never goes beyond its section. A section can
- *   therefore be written without knowing what is before it, and the bytes stay the same.
+ * - A block never goes beyond its section (sections.ts).
  */
 import { TidemarkError } from '../errors.ts'
-import { CHECKPOINT_BLOCK_BYTES, CHECKPOINT_SECTION_TIMERS, MIN_CHECKPOINT_BLOCK_BYTES } from '../limits.ts'
-import type { CutQueue } from '../snapshot/cut.ts'
+import { CHECKPOINT_BLOCK_BYTES, MIN_CHECKPOINT_BLOCK_BYTES } from '../limits.ts'
 import type { VisibleChunk } from '../snapshot/walk.ts'
 import { addToSetHash } from '../timer/checksum.ts'
 import { IDENTITY_KEY_START, IDENTITY_QUEUE_END, queuePrefix, type TimeDomain } from '../timer/identity.ts'
@@ -17,6 +15,7 @@ import { decodeDigits } from '../timer/text.ts'
 import { BlockEncoder } from './blockencoder.ts'
 import type { BlockRecord } from './blockindex.ts'
 import type { CheckpointCut } from './cut.ts'
+import { sectionCount, sectionOf } from './sections.ts'
 import { bytesOf, type TextBytes } from './textbytes.ts'
 
 /** A block that is full, and what the index will tell of it once it is stored. */
@@ -26,24 +25,19 @@ export interface CutBlock {
   isRepetitive: boolean
 }
 
-/** A queue of the cut, and what was found of it. */
-export interface CountedQueue {
-  readonly service: string
+/** A queue of the cut. */
+interface Queue {
   readonly serviceId: number
   readonly domain: TimeDomain
-  readonly expected: CutQueue
   readonly sections: number
-  count: number
-  setHash: number
 }
 
 export class BlockCutter {
-  readonly queues: CountedQueue[] = []
-  readonly #byPrefix = new Map<string, CountedQueue>()
+  readonly #byPrefix = new Map<string, Queue>()
   readonly #maxParallelism: number
   readonly #take: (block: CutBlock) => Promise<void>
   readonly #encoder = new BlockEncoder()
-  #queue: CountedQueue | undefined
+  #queue: Queue | undefined
   #section = 0
   /** The key groups of the block, and the index of the first timer of each. */
   #begun: { keyGroup: number; first: number }[] = []
@@ -55,12 +49,8 @@ export class BlockCutter {
     this.#take = take
     for (const service of cut.services) {
       for (const domain of ['eventTime', 'processingTime'] as const) {
-        const expected = service[domain]
-        const sections = Math.min(Math.floor(expected.count / CHECKPOINT_SECTION_TIMERS), cut.maxParallelism)
-        const found = { count: 0, setHash: 0, sections: Math.max(sections, 1) }
-        const queue = { service: service.name, serviceId: service.id, domain, expected, ...found }
-        this.queues.push(queue)
-        this.#byPrefix.set(queuePrefix(service.id, domain), queue)
+        const sections = sectionCount(service[domain].count, cut.maxParallelism)
+        this.#byPrefix.set(queuePrefix(service.id, domain), { serviceId: service.id, domain, sections })
       }
     }
   }
@@ -108,7 +98,7 @@ export class BlockCutter {
         `the timer ${JSON.stringify(identity)} belongs to no service and key group of this store: run verify()`,
       )
     }
-    const section = Math.floor((keyGroup * queue.sections) / this.#maxParallelism)
+    const section = sectionOf(keyGroup, queue.sections, this.#maxParallelism)
     if (this.#encoder.count > 0) {
       if (queue !== this.#queue || section !== this.#section) return false
       if (this.#encoder.size >= MIN_CHECKPOINT_BLOCK_BYTES) return false
@@ -120,7 +110,7 @@ export class BlockCutter {
   }
 
   async #cut(): Promise<void> {
-    const queue = this.#queue!
+    const { serviceId, domain } = this.#queue!
     const { count } = this.#encoder
     const setHash = this.#setHash
     const segments = this.#begun.map(({ keyGroup, first }, i) => {
@@ -128,11 +118,8 @@ export class BlockCutter {
       return { keyGroup, count: segmentCount, ...this.#encoder.timestampRange(first, segmentCount) }
     })
     const isRepetitive = this.#encoder.isMostlyValues
-    queue.count += count
-    queue.setHash = addToSetHash(queue.setHash, setHash)
     this.#begun = []
     this.#setHash = 0
-    const { serviceId, domain } = queue
     const record = { serviceId, domain, count, setHash, segments }
     await this.#take({ record, bytes: this.#encoder.finish(), isRepetitive })
   }

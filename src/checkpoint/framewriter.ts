@@ -1,5 +1,5 @@
 /**
- * Turns contents into frames, and appends them.
+ * Turns contents into frames.
  *
  * - Between identities there is little to repeat, but their digits are few: Huffman coding alone takes them to half, in
  *   a quarter of the time that looking for repetitions would take. Where values prevail, repetitions are looked for.
@@ -8,7 +8,7 @@
  */
 import { constants, deflateRawSync } from 'node:zlib'
 import { MIN_CHECKPOINT_DEFLATE_BYTES } from '../limits.ts'
-import { encodeFrameHead, FRAME_HEAD_BYTES, type FrameType, parseFrameHead } from './format.ts'
+import { encodeFrameHead, type FrameType, parseFrameHead } from './format.ts'
 import type { CheckpointSink } from './sink.ts'
 
 /** What a frame holds. */
@@ -20,16 +20,24 @@ export interface FrameContent {
   isRepetitive: boolean
 }
 
-/** Appends a frame; returns its length and its checksum. */
-export async function appendFrame(
-  sink: CheckpointSink,
-  { type, entries, bytes, isRepetitive }: FrameContent,
-): Promise<{ length: number; crc: number }> {
+/** A frame as it is stored, and its checksum. */
+export interface Frame {
+  head: Buffer
+  stored: Buffer
+  length: number
+  crc: number
+}
+
+export function encodeFrame({ type, entries, bytes, isRepetitive }: FrameContent): Frame {
   const stored = compress(bytes, isRepetitive)
   const head = encodeFrameHead(type, entries, bytes.length, stored)
+  return { head, stored, length: head.length + stored.length, crc: parseFrameHead(head).crc }
+}
+
+export async function appendFrame(sink: CheckpointSink, content: FrameContent): Promise<void> {
+  const { head, stored } = encodeFrame(content)
   await sink.append(head)
   await sink.append(stored)
-  return { length: FRAME_HEAD_BYTES + stored.length, crc: parseFrameHead(head).crc }
 }
 
 /** The bytes as they are stored: compressed, unless that makes them no shorter. */

@@ -1,8 +1,10 @@
-/** What the thread of the store and the checkpoints' worker say to each other. Errors cross as what they say. */
+/** What the thread of the store and its workers, and these among each other, say. Errors cross as what they say. */
+import type { MessagePort } from 'node:worker_threads'
 import { TidemarkError, type TidemarkErrorCode } from '../errors.ts'
 import type { EngineOptions } from '../options.ts'
 import type { CheckpointCut, WrittenCheckpoint } from './cut.ts'
 import type { CheckpointProgress } from './options.ts'
+import type { Piece } from './pieces.ts'
 
 /** What the worker starts with. */
 export interface WorkerStart {
@@ -12,20 +14,45 @@ export interface WorkerStart {
   sizes: Required<EngineOptions>
 }
 
+/** Runs and assists have numbers of one series for each worker. */
 export type ToWorker =
-  | { type: 'run'; run: number; cut: CheckpointCut; directory: string }
+  | ({ type: 'run'; run: number; directory: string; assistants: MessagePort[] } & SharedWork)
+  | ({ type: 'assist'; run: number; writer: MessagePort } & SharedWork)
   | { type: 'abort'; run: number }
   | { type: 'close' }
+
+/** What the workers of one checkpoint have in common. */
+export interface SharedWork {
+  cut: CheckpointCut
+  /** Of the counter of tasks. */
+  counter: SharedArrayBuffer
+}
 
 export type FromWorker =
   | { type: 'progress'; run: number; progress: CheckpointProgress }
   | { type: 'done'; run: number; written: WrittenCheckpoint }
   | { type: 'failed'; run: number; error: ToldError }
+  | { type: 'assisted'; run: number }
+
+export type FromAssistant = { type: 'piece'; piece: Piece } | { type: 'failed'; error: ToldThrown }
+
+/** A buffer comes back: its piece is in the file. Pieces are taken in the order in which they were sent. */
+export interface ToAssistant {
+  taken: ArrayBuffer
+}
+
+/** An error of Tidemark, or another one that the receiver will make something of. */
+export type ToldThrown = { told: ToldError } | { other: ToldCause }
 
 export interface ToldError {
   code: TidemarkErrorCode
   message: string
-  cause: { message: string; code: unknown } | undefined
+  cause: ToldCause | undefined
+}
+
+export interface ToldCause {
+  message: string
+  code: unknown
 }
 
 export function tellError(error: unknown): ToldError {
@@ -36,8 +63,19 @@ export function tellError(error: unknown): ToldError {
   return { code: error.code, message: error.message, cause: tellCause(error.cause) }
 }
 
+export function tellThrown(error: unknown): ToldThrown {
+  return error instanceof TidemarkError ? { told: tellError(error) } : { other: toCause(error) }
+}
+
+export function toldThrown(thrown: ToldThrown): Error {
+  return 'told' in thrown ? toldError(thrown.told) : toldCause(thrown.other)
+}
+
 function tellCause(cause: unknown): ToldError['cause'] {
-  if (cause === undefined) return undefined
+  return cause === undefined ? undefined : toCause(cause)
+}
+
+function toCause(cause: unknown): ToldCause {
   const { message, code } = cause as { message?: unknown; code?: unknown }
   return {
     message: typeof message === 'string' ? message : String(cause),
@@ -45,11 +83,10 @@ function tellCause(cause: unknown): ToldError['cause'] {
   }
 }
 
+function toldCause({ message, code }: ToldCause): Error {
+  return Object.assign(new Error(message), code === undefined ? {} : { code })
+}
+
 export function toldError({ code, message, cause }: ToldError): TidemarkError {
-  if (cause === undefined) return new TidemarkError(code, message)
-  const original = Object.assign(
-    new Error(cause.message),
-    cause.code === undefined ? {} : { code: cause.code },
-  )
-  return new TidemarkError(code, message, { cause: original })
+  return new TidemarkError(code, message, cause === undefined ? undefined : { cause: toldCause(cause) })
 }

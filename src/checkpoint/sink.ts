@@ -28,14 +28,15 @@ export class CheckpointSink {
   }
 
   /** Appends bytes, which may be used for something else once this resolves. */
-  async append(bytes: Buffer): Promise<void> {
+  async append(bytes: Uint8Array): Promise<void> {
     this.offset += bytes.length
     if (this.#sectionCrc !== undefined) this.#sectionCrc = crc32(bytes, this.#sectionCrc)
     let from = 0
     while (from < bytes.length) {
-      const taken = bytes.copy(this.#piece, this.#gathered, from)
-      from += taken
-      this.#gathered += taken
+      const part = bytes.subarray(from, from + this.#piece.length - this.#gathered)
+      this.#piece.set(part, this.#gathered)
+      from += part.length
+      this.#gathered += part.length
       if (this.#gathered === this.#piece.length) await this.#writePiece()
     }
   }

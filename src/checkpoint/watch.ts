@@ -15,9 +15,12 @@ export function throttled<T>(listener: ((progress: T) => void) | undefined): (pr
 
 /** Throws TIDEMARK_CHECKPOINT_ABORTED once the signal was given. */
 export function throwIfAborted(signal: AbortSignal | undefined, what: 'checkpoint' | 'restore'): void {
-  if (signal?.aborted !== true) return
-  throw new TidemarkError('TIDEMARK_CHECKPOINT_ABORTED', `the ${what} was aborted; nothing is left of it`, {
-    cause: signal.reason,
+  if (signal?.aborted === true) throw abortedError(signal, what)
+}
+
+export function abortedError(signal: AbortSignal | undefined, what: 'checkpoint' | 'restore'): TidemarkError {
+  return new TidemarkError('TIDEMARK_CHECKPOINT_ABORTED', `the ${what} was aborted; nothing is left of it`, {
+    cause: signal?.reason,
   })
 }
 

@@ -1,21 +1,29 @@
 /**
- * The thread that writes checkpoints, several at once if it is asked to.
+ * The thread that writes checkpoints, and assists others that do: several at once if it is asked to.
  *
- * - It opens the store's LevelDB a second time, when the first checkpoint comes. It must close it before the store does:
- *   on `close` every run is aborted, the engine closed, and only then does the thread end.
+ * - It opens the store's LevelDB once more, when the first work comes. It must close it before the store does: on `close`
+ *   everything is aborted, the engine closed, and only then does the thread end.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { openClassicEngine } from '../engine/classic.ts'
 import type { Engine } from '../engine/engine.ts'
+import { assist } from './assist.ts'
 import { writeIncremental } from './logwriter.ts'
 import { type FromWorker, type ToWorker, tellError, type WorkerStart } from './messages.ts'
 import type { CheckpointProgress } from './options.ts'
+import { TaskCounter } from './production.ts'
 import { writeCheckpoint } from './writer.ts'
 
 const { realPath, sizes } = workerData as WorkerStart
 const port = parentPort!
-const runs = new Map<number, { aborter: AbortController; ended: Promise<void> }>()
+/** What is under way, by its number. */
+const works = new Map<number, { abort(): void; ended: Promise<void> }>()
 let engine: Promise<Engine> | undefined
+
+function openOnce(): Promise<Engine> {
+  engine ??= openClassicEngine(realPath, sizes, true)
+  return engine
+}
 
 function tell(message: FromWorker): void {
   port.postMessage(message)
@@ -25,11 +33,14 @@ port.on('message', (message: ToWorker) => {
   switch (message.type) {
     case 'run': {
       const aborter = new AbortController()
-      runs.set(message.run, { aborter, ended: run(message, aborter.signal) })
+      begin(message.run, () => aborter.abort(), run(message, aborter.signal))
       break
     }
+    case 'assist':
+      begin(message.run, () => message.writer.close(), assistWriter(message))
+      break
     case 'abort':
-      runs.get(message.run)?.aborter.abort()
+      works.get(message.run)?.abort()
       break
     case 'close':
       void close()
@@ -37,24 +48,43 @@ port.on('message', (message: ToWorker) => {
   }
 })
 
-async function run({ run, cut, directory }: ToWorker & { type: 'run' }, signal: AbortSignal): Promise<void> {
+function begin(id: number, abort: () => void, work: Promise<FromWorker>): void {
+  const ended = work.then((outcome) => {
+    works.delete(id)
+    tell(outcome)
+  })
+  works.set(id, { abort, ended })
+}
+
+async function run(message: ToWorker & { type: 'run' }, signal: AbortSignal): Promise<FromWorker> {
+  const { run, cut, directory, assistants } = message
   try {
-    engine ??= openClassicEngine(realPath, sizes, true)
     const onProgress = (progress: CheckpointProgress) => tell({ type: 'progress', run, progress })
     const write = cut.kind === 'incremental' ? writeIncremental : writeCheckpoint
-    const written = await write(await engine, cut, directory, { signal, onProgress })
-    tell({ type: 'done', run, written })
+    const counter = new TaskCounter(message.counter)
+    const options = { signal, onProgress, assistants, counter }
+    return { type: 'done', run, written: await write(await openOnce(), cut, directory, options) }
   } catch (error) {
-    tell({ type: 'failed', run, error: tellError(error) })
+    return { type: 'failed', run, error: tellError(error) }
   } finally {
-    runs.delete(run)
+    for (const assistant of assistants) assistant.close()
   }
 }
 
+async function assistWriter({
+  run,
+  cut,
+  counter,
+  writer,
+}: ToWorker & { type: 'assist' }): Promise<FromWorker> {
+  await assist(openOnce(), cut, new TaskCounter(counter), writer)
+  return { type: 'assisted', run }
+}
+
 async function close(): Promise<void> {
-  for (const { aborter } of runs.values()) aborter.abort()
-  await Promise.all(Array.from(runs.values(), ({ ended }) => ended))
-  // An engine that could not be opened has told so to every run.
+  for (const { abort } of works.values()) abort()
+  await Promise.all(Array.from(works.values(), ({ ended }) => ended))
+  // An engine that could not be opened has told so to everybody.
   await (await engine?.catch(() => undefined))?.close()
   port.close()
 }

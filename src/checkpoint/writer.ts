@@ -1,29 +1,36 @@
 /**
- * Writes a checkpoint: what stood at the cut's version, walked and put into one file.
+ * Writes a full checkpoint: what stood at the cut's version, walked and put into one file.
  *
- * - Where a block ends depends only on what is stored, never on time: equal content makes equal bytes.
+ * - Where a block ends depends only on what is stored, not on time, and not on who made it: equal content makes equal
+ *   bytes, however many workers assist.
  * - Every checkpoint proves itself: count and set hash of each queue must be the cut's, which the commits kept.
  * - It becomes a file as a whole or not at all (wholefile.ts).
  */
+import type { MessagePort } from 'node:worker_threads'
 import type { Engine } from '../engine/engine.ts'
 import { TidemarkError } from '../errors.ts'
 import { CHECKPOINT_BLOCK_BYTES } from '../limits.ts'
-import { walkVisible } from '../snapshot/walk.ts'
-import { BlockCutter, type CountedQueue } from './blockcutter.ts'
-import { type BlockRecord, encodeBlockRecord } from './blockindex.ts'
+import { Assembler } from './assembler.ts'
+import { takePieces } from './assist.ts'
 import { type CheckpointCut, totalTimers, type WrittenCheckpoint } from './cut.ts'
 import { writeFileHead, writeFooter } from './fileends.ts'
 import { appendFrame } from './framewriter.ts'
 import type { CheckpointProgress } from './options.ts'
+import { produceBlocks, TaskCounter } from './production.ts'
+import { planTasks } from './sections.ts'
 import type { CheckpointSink } from './sink.ts'
-import { elapsedFromNow, throttled, throwIfAborted } from './watch.ts'
-import { type WrittenContent, writeWholeFile } from './wholefile.ts'
+import { abortedError, elapsedFromNow, throttled, throwIfAborted } from './watch.ts'
+import { writeWholeFile } from './wholefile.ts'
 
 export interface WriteOptions {
   signal?: AbortSignal
   onProgress?(progress: CheckpointProgress): void
   /** How long it has taken so far, for the footer. Default: since the call. */
   elapsedMs?(): number
+  /** To others that make blocks of this file (assist.ts); whoever gave these ports closes them. */
+  assistants?: readonly MessagePort[]
+  /** Shared with them. */
+  counter?: TaskCounter
 }
 
 /** Writes the full checkpoint of a cut into a directory, which is made where it is missing. */
@@ -33,91 +40,82 @@ export function writeCheckpoint(
   directory: string,
   options: WriteOptions = {},
 ): Promise<WrittenCheckpoint> {
-  return writeWholeFile(directory, cut, options.signal, (sink) =>
-    new FileWriter(cut, sink, options).write(engine),
-  )
+  const { elapsedMs = elapsedFromNow() } = options
+  return writeWholeFile(directory, cut, options.signal, async (sink) => {
+    const headerCrc = await writeFileHead(sink, cut)
+    const blocksOffset = sink.offset
+    const { records, timers } = await writeBlocks(engine, cut, sink, options)
+    const indexOffset = sink.offset
+    sink.beginSection()
+    const indexFrames = await writeIndex(sink, records)
+    const indexCrc = sink.endSection()
+    const blocks = records.length
+    const places = { blocksOffset, indexOffset, headerCrc, indexCrc }
+    return writeFooter(sink, { blocks, indexFrames, timers, durationMs: elapsedMs(), ...places })
+  })
 }
 
-/** Writes the parts of one file, in order. */
-class FileWriter {
-  readonly #cut: CheckpointCut
-  readonly #sink: CheckpointSink
-  readonly #options: WriteOptions
-  readonly #records: BlockRecord[] = []
-  #timers = 0
-
-  constructor(cut: CheckpointCut, sink: CheckpointSink, options: WriteOptions) {
-    this.#cut = cut
-    this.#sink = sink
-    this.#options = options
+/** Writes the blocks, this thread's own and those of the assistants, and proves them. */
+async function writeBlocks(
+  engine: Engine,
+  cut: CheckpointCut,
+  sink: CheckpointSink,
+  { signal, onProgress, assistants = [], counter = new TaskCounter() }: WriteOptions,
+): Promise<{ records: readonly string[]; timers: number }> {
+  const tasks = planTasks(cut)
+  const total = totalTimers(cut.services)
+  const report = throttled(onProgress)
+  const assembler = new Assembler(sink, tasks.length, (timers) =>
+    report({ timers, bytes: sink.offset, total }),
+  )
+  const onAbort = () => assembler.fail(abortedError(signal, 'checkpoint'))
+  throwIfAborted(signal, 'checkpoint')
+  signal?.addEventListener('abort', onAbort)
+  for (const port of assistants) takePieces(port, assembler)
+  try {
+    const check = () => assembler.check()
+    await produceBlocks({ engine, cut, tasks, counter, check, send: assembler.append })
+  } catch (error) {
+    assembler.fail(error)
   }
+  await assembler.complete().finally(() => signal?.removeEventListener('abort', onAbort))
+  proveQueues(cut, assembler)
+  return assembler
+}
 
-  async write(engine: Engine): Promise<WrittenContent> {
-    const { elapsedMs = elapsedFromNow() } = this.#options
-    const headerCrc = await writeFileHead(this.#sink, this.#cut)
-    const blocksOffset = this.#sink.offset
-    await this.#writeBlocks(engine)
-    const indexOffset = this.#sink.offset
-    this.#sink.beginSection()
-    const indexFrames = await this.#writeIndex()
-    const indexCrc = this.#sink.endSection()
-    return writeFooter(this.#sink, {
-      blocks: this.#records.length,
-      indexFrames,
-      timers: this.#timers,
-      durationMs: elapsedMs(),
-      blocksOffset,
-      indexOffset,
-      headerCrc,
-      indexCrc,
-    })
-  }
-
-  async #writeBlocks(engine: Engine): Promise<void> {
-    const cutter = new BlockCutter(this.#cut, async ({ record, bytes, isRepetitive }) => {
-      const content = { type: 'block' as const, entries: record.count, bytes, isRepetitive }
-      this.#records.push({ ...record, ...(await appendFrame(this.#sink, content)) })
-    })
-    const total = totalTimers(this.#cut.services)
-    const report = throttled(this.#options.onProgress)
-    for await (const chunk of walkVisible(engine, this.#cut.version)) {
-      throwIfAborted(this.#options.signal, 'checkpoint')
-      await cutter.add(chunk)
-      this.#timers += chunk.count
-      report({ timers: this.#timers, bytes: this.#sink.offset, total })
+/** Compares what was written with what the commits say. */
+function proveQueues(cut: CheckpointCut, assembler: Assembler): void {
+  for (const service of cut.services) {
+    for (const domain of ['eventTime', 'processingTime'] as const) {
+      const expected = service[domain]
+      const { count, setHash } = assembler.sumOf(service.id, domain)
+      if (count === expected.count && setHash === expected.setHash) continue
+      throw new TidemarkError(
+        'TIDEMARK_CORRUPT',
+        `the ${domain} timers of service '${service.name}' are not those of version ${cut.version}: ` +
+          `the log says ${expected.count} with set hash ${expected.setHash}, ` +
+          `the store has ${count} with set hash ${setHash}: run verify(), and restore a checkpoint`,
+      )
     }
-    await cutter.end()
-    for (const queue of cutter.queues) proveQueue(queue, this.#cut.version)
-  }
-
-  /** Returns how many frames the index takes. */
-  async #writeIndex(): Promise<number> {
-    let frames = 0
-    let text = ''
-    let entries = 0
-    const add = async () => {
-      await appendFrame(this.#sink, { type: 'index', entries, bytes: Buffer.from(text), isRepetitive: true })
-      frames++
-      text = ''
-      entries = 0
-    }
-    for (const record of this.#records) {
-      text += encodeBlockRecord(record)
-      entries++
-      if (text.length >= CHECKPOINT_BLOCK_BYTES) await add()
-    }
-    if (entries > 0) await add()
-    return frames
   }
 }
 
-/** Compares what was found with what the commits say. */
-function proveQueue({ service, domain, expected, count, setHash }: CountedQueue, version: number): void {
-  if (count === expected.count && setHash === expected.setHash) return
-  throw new TidemarkError(
-    'TIDEMARK_CORRUPT',
-    `the ${domain} timers of service '${service}' are not those of version ${version}: ` +
-      `the log says ${expected.count} with set hash ${expected.setHash}, ` +
-      `the store has ${count} with set hash ${setHash}: run verify(), and restore a checkpoint`,
-  )
+/** Returns how many frames the index takes. */
+async function writeIndex(sink: CheckpointSink, records: readonly string[]): Promise<number> {
+  let frames = 0
+  let text = ''
+  let entries = 0
+  const add = async () => {
+    await appendFrame(sink, { type: 'index', entries, bytes: Buffer.from(text), isRepetitive: true })
+    frames++
+    text = ''
+    entries = 0
+  }
+  for (const record of records) {
+    text += record
+    entries++
+    if (text.length >= CHECKPOINT_BLOCK_BYTES) await add()
+  }
+  if (entries > 0) await add()
+  return frames
 }

@@ -1,0 +1,88 @@
+/**
+ * Assisting: a worker makes blocks of a checkpoint that another one writes, and sends them over a port of their own; the
+ * main thread sees nothing of them.
+ *
+ * - The writer closes the port when it needs no more help, for whatever reason: that ends the assistance.
+ * - What goes wrong here the writer is told, and fails.
+ */
+import type { MessagePort } from 'node:worker_threads'
+import type { Engine } from '../engine/engine.ts'
+import type { Assembler } from './assembler.ts'
+import type { CheckpointCut } from './cut.ts'
+import { type FromAssistant, type ToAssistant, tellThrown, toldThrown } from './messages.ts'
+import type { Piece } from './pieces.ts'
+import { produceBlocks, type TaskCounter } from './production.ts'
+import { planTasks } from './sections.ts'
+
+/** Assists the writer behind a port. Never rejects; resolves when the port is closed and nothing is being read. */
+export async function assist(
+  engine: Promise<Engine>,
+  cut: CheckpointCut,
+  counter: TaskCounter,
+  writer: MessagePort,
+): Promise<void> {
+  const line = new WriterLine(writer)
+  try {
+    const check = () => line.check()
+    const tasks = planTasks(cut)
+    await produceBlocks({ engine: await engine, cut, tasks, counter, check, send: line.send })
+  } catch (error) {
+    line.fail(error)
+  }
+  await line.closed
+}
+
+/** The assistant's end of the port. */
+class WriterLine {
+  readonly closed: Promise<void>
+  readonly #port: MessagePort
+  /** Who waits for a buffer to come back, in the order in which pieces were sent. */
+  readonly #sent: { resolve(buffer: ArrayBuffer): void; reject(error: unknown): void }[] = []
+  #isClosed = false
+
+  constructor(port: MessagePort) {
+    this.#port = port
+    port.on('message', ({ taken }: ToAssistant) => this.#sent.shift()?.resolve(taken))
+    this.closed = new Promise((resolve) => {
+      port.once('close', () => {
+        this.#isClosed = true
+        for (const { reject } of this.#sent) reject(new Error('the writer needs no more'))
+        resolve()
+      })
+    })
+  }
+
+  readonly send = (piece: Piece): Promise<ArrayBuffer> =>
+    new Promise((resolve, reject) => {
+      this.#sent.push({ resolve, reject })
+      this.#tell({ type: 'piece', piece }, piece.bytes.buffer)
+      if (this.#isClosed) reject(new Error('the writer needs no more'))
+    })
+
+  check(): void {
+    if (this.#isClosed) throw new Error('the writer needs no more')
+  }
+
+  fail(error: unknown): void {
+    this.#tell({ type: 'failed', error: tellThrown(error) })
+  }
+
+  #tell(message: FromAssistant, ...transferred: ArrayBuffer[]): void {
+    this.#port.postMessage(message, transferred)
+  }
+}
+
+/** The writer's end: takes what an assistant makes. */
+export function takePieces(assistant: MessagePort, assembler: Assembler): void {
+  assistant.on('message', (message: FromAssistant) => {
+    if (message.type === 'failed') {
+      assembler.fail(toldThrown(message.error))
+      return
+    }
+    assembler.append(message.piece).then(
+      (taken) => assistant.postMessage({ taken } satisfies ToAssistant, [taken]),
+      // The assembler has failed, and its writer closes the port.
+      () => {},
+    )
+  })
+}

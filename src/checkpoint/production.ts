@@ -1,0 +1,69 @@
+/**
+ * Makes the blocks of a checkpoint, task by task: walks, cuts, compresses, and sends what comes out of it in pieces.
+ *
+ * - Every worker of a checkpoint does this, the one that writes the file too. They share a counter: each takes the next
+ *   task when it is done with its last, so the faster one does more, and nobody waits to be told.
+ */
+import type { Engine } from '../engine/engine.ts'
+import { walkVisible } from '../snapshot/walk.ts'
+import { BlockCutter } from './blockcutter.ts'
+import { encodeBlockRecord } from './blockindex.ts'
+import type { CheckpointCut } from './cut.ts'
+import { encodeFrame } from './framewriter.ts'
+import { PieceSender, type SendPiece } from './pieces.ts'
+import type { WriteTask } from './sections.ts'
+
+/** Counts the tasks that were taken, for all threads together. */
+export class TaskCounter {
+  /** It crosses to other threads, which make a counter of it again. */
+  readonly shared: SharedArrayBuffer
+  readonly #taken: Int32Array
+
+  constructor(shared = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)) {
+    this.shared = shared
+    this.#taken = new Int32Array(shared)
+  }
+
+  /** Index of the next task that nobody has. */
+  take(): number {
+    return Atomics.add(this.#taken, 0, 1)
+  }
+}
+
+export interface Production {
+  engine: Engine
+  cut: CheckpointCut
+  tasks: readonly WriteTask[]
+  counter: TaskCounter
+  send: SendPiece
+  /** Called now and then: throws when there is no use in going on. */
+  check(): void
+}
+
+/** Does tasks until none is left. Resolves when the last piece is sent, which need not be taken yet. */
+export async function produceBlocks({ engine, cut, tasks, counter, send, check }: Production): Promise<void> {
+  const pieces = new PieceSender(send)
+  let task = counter.take()
+  const cutter = new BlockCutter(cut, async ({ record, bytes, isRepetitive }) => {
+    const frame = encodeFrame({ type: 'block', entries: record.count, bytes, isRepetitive })
+    await pieces.append(task, frame.head)
+    await pieces.append(task, frame.stored)
+    const { serviceId, domain, count, setHash } = record
+    const { length, crc } = frame
+    pieces.addBlock({
+      serviceId,
+      domain,
+      count,
+      setHash,
+      record: encodeBlockRecord({ ...record, length, crc }),
+    })
+  })
+  for (; task < tasks.length; task = counter.take()) {
+    for await (const chunk of walkVisible(engine, cut.version, tasks[task])) {
+      check()
+      await cutter.add(chunk)
+    }
+    await cutter.end()
+    await pieces.endTask(task)
+  }
+}

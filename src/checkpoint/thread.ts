@@ -1,0 +1,171 @@
+/**
+ * One worker of a store, from its start to its end, as the store's thread sees it.
+ *
+ * - While it has nothing to do it does not keep the process alive.
+ * - When it dies its runs fail, and what they left is removed; and so do the runs that it assisted.
+ */
+import fs from 'node:fs'
+import { join } from 'node:path'
+import { MessageChannel, type MessagePort, type TransferListItem, Worker } from 'node:worker_threads'
+import { TidemarkError } from '../errors.ts'
+import { type CheckpointCut, temporaryFileName, type WrittenCheckpoint } from './cut.ts'
+import { type FromWorker, type SharedWork, type ToWorker, toldError, type WorkerStart } from './messages.ts'
+import type { CheckpointProgress } from './options.ts'
+import { TaskCounter } from './production.ts'
+
+export interface RunOptions {
+  signal?: AbortSignal
+  onProgress?(progress: CheckpointProgress): void
+}
+
+interface Run {
+  /** Where the file is until it is whole. */
+  temporary: string
+  onProgress: ((progress: CheckpointProgress) => void) | undefined
+  /** What it rejects with, whatever the worker will say: a listener threw it, or an assistant died. */
+  thrown: unknown
+  resolve(written: WrittenCheckpoint): void
+  reject(error: unknown): void
+}
+
+interface Assistance {
+  resolve(): void
+  reject(error: unknown): void
+}
+
+export class WorkerThread {
+  readonly #worker: Worker
+  readonly #runs = new Map<number, Run>()
+  readonly #assists = new Map<number, Assistance>()
+  readonly #exited: Promise<void>
+  #lastRun = 0
+  #failure: unknown
+  #closing = false
+  ended = false
+
+  constructor(realPath: string, sizes: WorkerStart['sizes']) {
+    const fromSource = import.meta.url.endsWith('.ts')
+    const entry = new URL(fromSource ? './worker.ts' : './worker.js', import.meta.url)
+    const start: WorkerStart = { entry: entry.href, realPath, sizes }
+    const script = fromSource ? new URL('./worker-bootstrap.mjs', import.meta.url) : entry
+    // Options of the process, such as --input-type, are not for this thread: some would keep it from starting.
+    this.#worker = new Worker(script, { name: 'tidemark-checkpoint', workerData: start, execArgv: [] })
+    this.#worker.unref()
+    this.#worker.on('message', (message: FromWorker) => this.#onMessage(message))
+    this.#worker.on('error', (error) => {
+      this.#failure = error
+      this.ended = true
+    })
+    this.#exited = new Promise((resolve) => {
+      this.#worker.once('exit', (code) => {
+        this.ended = true
+        this.#failAll(code).then(resolve)
+      })
+    })
+  }
+
+  /** How much it has to do. */
+  get load(): number {
+    return this.#runs.size + this.#assists.size
+  }
+
+  /** Writes a checkpoint, with the help of others. */
+  async run(
+    cut: CheckpointCut,
+    directory: string,
+    { signal, onProgress }: RunOptions,
+    assistants: readonly WorkerThread[],
+  ): Promise<WrittenCheckpoint> {
+    const run = ++this.#lastRun
+    const abort = () => this.#tell({ type: 'abort', run })
+    signal?.addEventListener('abort', abort)
+    try {
+      return await new Promise((resolve, reject) => {
+        const temporary = join(directory, temporaryFileName(cut))
+        this.#runs.set(run, { temporary, onProgress, thrown: undefined, resolve, reject })
+        this.#worker.ref()
+        const work = { cut, counter: new TaskCounter().shared }
+        const ports = assistants.map((assistant) => {
+          const { port1, port2 } = new MessageChannel()
+          assistant.#assist(work, port2).catch((error) => this.#stop(run, error))
+          return port1
+        })
+        this.#tell({ type: 'run', run, directory, assistants: ports, ...work }, ports)
+      })
+    } finally {
+      signal?.removeEventListener('abort', abort)
+    }
+  }
+
+  /** Resolves when it has nothing more to do for the writer; rejects when it died before. */
+  #assist(work: SharedWork, writer: MessagePort): Promise<void> {
+    const run = ++this.#lastRun
+    return new Promise((resolve, reject) => {
+      this.#assists.set(run, { resolve, reject })
+      this.#worker.ref()
+      this.#tell({ type: 'assist', run, writer, ...work }, [writer])
+    })
+  }
+
+  /** Ends it when it has aborted what it still does. */
+  async close(): Promise<void> {
+    // From now on its end is waited for, whatever else there is to do.
+    this.#closing = true
+    this.#worker.ref()
+    this.#tell({ type: 'close' })
+    await this.#exited
+  }
+
+  #tell(message: ToWorker, transferred: TransferListItem[] = []): void {
+    this.#worker.postMessage(message, transferred)
+  }
+
+  #onMessage(message: FromWorker): void {
+    if (message.type === 'progress') {
+      this.#report(message.run, message.progress)
+      return
+    }
+    const run = this.#runs.get(message.run)
+    this.#runs.delete(message.run)
+    if (message.type === 'done') run?.resolve(message.written)
+    else if (message.type === 'failed') run?.reject(run.thrown ?? toldError(message.error))
+    else this.#assists.get(message.run)?.resolve()
+    this.#assists.delete(message.run)
+    if (this.load === 0 && !this.#closing) this.#worker.unref()
+  }
+
+  /** A listener that throws ends its run, and its error is what the run rejects with. */
+  #report(id: number, progress: CheckpointProgress): void {
+    try {
+      this.#runs.get(id)?.onProgress?.(progress)
+    } catch (error) {
+      this.#stop(id, error)
+    }
+  }
+
+  /** Ends a run that will reject with an error. */
+  #stop(id: number, error: unknown): void {
+    const run = this.#runs.get(id)
+    if (run === undefined) return
+    run.thrown ??= error
+    this.#tell({ type: 'abort', run: id })
+  }
+
+  /** The worker is gone: so is what it did, and what its runs left is removed. */
+  async #failAll(exitCode: number): Promise<void> {
+    const cause = this.#failure ?? new Error(`the worker ended with exit code ${exitCode}`)
+    const error = new TidemarkError(
+      'TIDEMARK_FAILED',
+      `a worker that wrote the checkpoint ended (${(cause as Error).message}): take another one`,
+      { cause },
+    )
+    for (const { reject } of this.#assists.values()) reject(error)
+    this.#assists.clear()
+    const runs = [...this.#runs.values()]
+    this.#runs.clear()
+    for (const { temporary, reject } of runs) {
+      await fs.promises.rm(temporary, { force: true }).catch(() => {})
+      reject(error)
+    }
+  }
+}
