@@ -30,7 +30,7 @@ export type Service = 'main' | 'side' | 'bare'
 export type Item =
   | { kind: 'call'; service: Service; action: Action; nth?: number }
   | { kind: 'snapshot' }
-  | { kind: 'checkpoint' }
+  | { kind: 'checkpoint'; incremental: boolean }
 
 export type Command =
   /** Calls in a row, awaited one by one or all together; then perhaps an advance, made before they have settled. */
@@ -126,6 +126,11 @@ function withoutUndefined({ outside, ...payload }: Payload): Payload {
 /** Calls from outside. */
 export const actions = action(payload, fc.integer({ min: -5, max: 20 }))
 
+const checkpoint = fc.record(
+  { kind: fc.constant('checkpoint' as const), incremental: fc.boolean() },
+  { noNullPrototype: true },
+)
+
 function items(withCheckpoints: boolean): fc.Arbitrary<Item> {
   const item = fc.oneof(
     {
@@ -141,7 +146,7 @@ function items(withCheckpoints: boolean): fc.Arbitrary<Item> {
       ),
     },
     { weight: 2, arbitrary: fc.constant({ kind: 'snapshot' } as const) },
-    ...(withCheckpoints ? [{ weight: 1, arbitrary: fc.constant({ kind: 'checkpoint' } as const) }] : []),
+    ...(withCheckpoints ? [{ weight: 1, arbitrary: checkpoint }] : []),
   )
   return item as fc.Arbitrary<Item>
 }

@@ -224,7 +224,7 @@ export class World {
       this.#snapshots.push({ snapshot, expected: linesOf(this.#oracle.cut()) })
       return { answer: snapshot.then(() => 'cut'), expected: 'cut' }
     }
-    if (item.kind === 'checkpoint') return this.#checkpoint()
+    if (item.kind === 'checkpoint') return this.#checkpoint(item)
     const service = this.#services.get(item.service)
     if (service === undefined) return undefined
     const action = this.#aim(item)
@@ -376,11 +376,14 @@ export class World {
     assert.ok(this.#store.stats().version >= version)
   }
 
-  #checkpoint(): { answer: unknown; expected: unknown } {
+  #checkpoint({ incremental }: Item & { kind: 'checkpoint' }): { answer: unknown; expected: unknown } {
     const position = this.#checkpoints.length
     const cut = this.#oracle.cut()
     const expected = linesOf(cut).length
-    const summary = this.#store.checkpoint(join(this.#parent, 'checkpoints'), { metadata: { position } })
+    const summary = this.#store.checkpoint(join(this.#parent, 'checkpoints'), {
+      metadata: { position },
+      incremental,
+    })
     const path = summary.then((done) => {
       assert.is(done.timers, expected)
       return done.path
