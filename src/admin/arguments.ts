@@ -17,7 +17,9 @@ export function parseArguments<O extends Options>(
   args: readonly string[],
 ): ParsedArguments<O> {
   const known: Options = { ...verb.options, ...COMMON_OPTIONS }
-  const config = Object.fromEntries(Object.entries(known).map(([name, { type }]) => [name, { type }]))
+  const config = Object.fromEntries(
+    Object.entries(known).map(([name, { type, short }]) => [name, short ? { type, short } : { type }]),
+  )
   // Not strict: what is wrong is told below, in this command's words.
   const { tokens } = parseArgs({
     args: [...args],

@@ -16,8 +16,8 @@ export function printVerbHelp(verb: AnyVerb, terminal: Terminal): void {
   terminal.print(title('Options'))
   const options: Options = { ...verb.options, ...COMMON_OPTIONS }
   printPairs(
-    Object.entries(options).map(([name, { type, value, help }]) => [
-      `--${name}${type === 'string' ? ` ${value ?? 'VALUE'}` : ''}`,
+    Object.entries(options).map(([name, { type, value, short, help }]) => [
+      `${short === undefined ? '' : `-${short}, `}--${name}${type === 'string' ? ` ${value ?? 'VALUE'}` : ''}`,
       help,
     ]),
     terminal,

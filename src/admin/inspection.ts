@@ -162,8 +162,11 @@ export function countIn(services: readonly CutService[], domain?: TimeDomain): n
   return sum
 }
 
-/** What was walked must be what the log counted. */
-function checkQueue({ path, services }: Source, { serviceId, domain, count, setHash }: QueueSummary): void {
+/** What was walked must be what the log counted. Throws TIDEMARK_CORRUPT. */
+export function checkQueue(
+  { path, services }: Source,
+  { serviceId, domain, count, setHash }: QueueSummary,
+): void {
   const service = services[serviceId]
   const expected = service?.[domain]
   if (expected?.count === count && expected.setHash === setHash) return

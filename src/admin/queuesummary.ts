@@ -107,8 +107,11 @@ export class QueueCounter {
     this.#gatherer = new Gatherer(services)
   }
 
-  /** `onTimestamp` is called with each timer's. */
-  add({ count, identities, checksums }: VisibleChunk, onTimestamp: (timestamp: number) => void): void {
+  /** `onTimer` is called with each timer's timestamp, its queue, and its place in the chunk. */
+  add(
+    { count, identities, checksums }: VisibleChunk,
+    onTimer: (timestamp: number, queue: QueueSummary, at: number) => void,
+  ): void {
     for (let i = 0; i < count; i++) {
       const identity = identities[i]!
       if (!identity.startsWith(this.#prefix) || this.#prefix === '') this.#enter(identity)
@@ -118,7 +121,7 @@ export class QueueCounter {
       if (timestamp < keyGroup.earliest) keyGroup.earliest = timestamp
       if (timestamp > keyGroup.latest) keyGroup.latest = timestamp
       this.#queue.setHash = addToSetHash(this.#queue.setHash, checksums[i]!)
-      onTimestamp(timestamp)
+      onTimer(timestamp, this.#queue, i)
     }
   }
 

@@ -21,7 +21,7 @@ function widths(): number[] {
 /** Each divides the next. */
 export const WIDTHS_MS: readonly number[] = widths()
 
-const MAX_BINS = 4096
+const DEFAULT_MAX_BINS = 4096
 /** The share of timers that may lie beyond the bars, at each end. */
 const BEYOND = 0.005
 /** Bars of the bulk alone are worth it only if they are so much finer. */
@@ -47,6 +47,12 @@ export class TimeHistogram {
   #step = 0
   #lastIndex = Number.NaN
   #lastWeight = 0
+  readonly #maxBins: number
+
+  /** The more bins, the finer they stay. */
+  constructor(maxBins = DEFAULT_MAX_BINS) {
+    this.#maxBins = maxBins
+  }
 
   /** Counts a timestamp, for as many timers as it stands for. */
   add(timestamp: number, weight = 1): void {
@@ -58,7 +64,24 @@ export class TimeHistogram {
     this.#putLast()
     this.#lastIndex = index
     this.#lastWeight = (this.#bins.get(index) ?? 0) + weight
-    if (this.#bins.size >= MAX_BINS) this.#coarsen()
+    if (this.#bins.size >= this.#maxBins) this.#coarsen()
+  }
+
+  /** How wide its bins are by now: one of the ladder's widths. */
+  get widthMs(): number {
+    return WIDTHS_MS[this.#step]!
+  }
+
+  /** The bins that hold something, in order, at a width of the ladder that is not finer: each begins at index times width. */
+  bins(widthMs = this.widthMs): [index: number, count: number][] {
+    this.#putLast()
+    const times = widthMs / this.widthMs
+    const merged = new Map<number, number>()
+    for (const [index, weight] of this.#bins) {
+      const at = Math.floor(index / times)
+      merged.set(at, (merged.get(at) ?? 0) + weight)
+    }
+    return [...merged].sort(([a], [b]) => a - b)
   }
 
   /** At most so many bars; none where there are no timers. */
@@ -81,7 +104,7 @@ export class TimeHistogram {
 
   #coarsen(): void {
     this.#putLast()
-    while (this.#bins.size >= MAX_BINS / 2 && this.#step < WIDTHS_MS.length - 1) {
+    while (this.#bins.size >= this.#maxBins / 2 && this.#step < WIDTHS_MS.length - 1) {
       const times = WIDTHS_MS[this.#step + 1]! / WIDTHS_MS[this.#step]!
       const coarser = new Map<number, number>()
       for (const [index, weight] of this.#bins) {

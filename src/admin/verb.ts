@@ -12,6 +12,8 @@ export interface Option {
   type: 'boolean' | 'string'
   /** What stands for the value in the help: `NAME`. */
   value?: string
+  /** One letter, for `-o`. */
+  short?: string
   /** May be given several times. */
   multiple?: boolean
   /** One line for the help. */
