@@ -22,14 +22,15 @@ export function printable(text: string): string {
   })
 }
 
-/** A string that cannot be taken for another value, nor for nothing, is shown as it is. */
-const PLAIN = /^[^\s"'\\{[\-0-9](?:.*\S)?$/su
+/** A string that cannot be taken for another value, nor for nothing, nor has anything to escape, is shown as it is. */
+const PLAIN = /^[^\s"'\\{[\-0-9](?:[^\\]*[^\s\\])?$/u
 const WORDS = new Set(['null', 'true', 'false'])
 
 /** A value from stored data for people: a plain string as it is, anything else as JSON. */
 export function shown(value: unknown): string {
-  const isPlain = typeof value === 'string' && PLAIN.test(value) && !WORDS.has(value)
-  return printable(isPlain ? value : JSON.stringify(value))
+  if (typeof value === 'string' && PLAIN.test(value) && !WORDS.has(value) && printable(value) === value)
+    return value
+  return printable(JSON.stringify(value))
 }
 
 /** How many columns a text takes; colours take none. */
