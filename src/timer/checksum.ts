@@ -12,12 +12,16 @@ import { decodeDigits, encodePair } from './text.ts'
 export const CHECKSUM_CHARACTERS = 8
 const SET_HASH_MODULUS = 2 ** 52
 
+/** What the two lanes begin with; the second one takes the key's length as well. */
+export const CHECKSUM_SEED_A = 0x9e3779b9 | 0
+export const CHECKSUM_SEED_B = 0x41c6ce57
+
 const pairs: string[] = Array.from({ length: 4096 }, (_, n) => encodePair(n))
 
 /** The checksum (a whole number below 2^48) of a key and of a value's body: all of `body`, or what is before `end`. */
 export function checksumOf(key: string, body: string, end = body.length): number {
-  let a = 0x9e3779b9 | 0
-  let b = 0x41c6ce57 ^ key.length
+  let a = CHECKSUM_SEED_A
+  let b = CHECKSUM_SEED_B ^ key.length
   for (let i = 0; i < key.length; i++) {
     const unit = key.charCodeAt(i)
     a = Math.imul(a ^ unit, 0x9e3779b1)
@@ -31,34 +35,11 @@ export function checksumOf(key: string, body: string, end = body.length): number
   return mixed(a, b)
 }
 
-function mixed(a: number, b: number): number {
+/** The checksum that two lanes come to. */
+export function mixed(a: number, b: number): number {
   const first = Math.imul(a ^ (a >>> 16), 0x85ebca6b) ^ Math.imul(b ^ (b >>> 13), 0xc2b2ae35)
   const second = Math.imul(b ^ (b >>> 16), 0x85ebca6b) ^ Math.imul(first ^ (first >>> 13), 0xc2b2ae35)
   return (first >>> 8) * 0x1000000 + (second >>> 8)
-}
-
-/** The checksum of a key and a body that are ASCII, both given as parts of bytes. */
-export function checksumOfBytes(
-  key: Uint8Array,
-  keyStart: number,
-  keyEnd: number,
-  body: Uint8Array,
-  bodyStart: number,
-  bodyEnd: number,
-): number {
-  let a = 0x9e3779b9 | 0
-  let b = 0x41c6ce57 ^ (keyEnd - keyStart)
-  for (let i = keyStart; i < keyEnd; i++) {
-    const unit = key[i]!
-    a = Math.imul(a ^ unit, 0x9e3779b1)
-    b = Math.imul(((b << 5) | (b >>> 27)) ^ unit, 0x5f356495)
-  }
-  for (let i = bodyStart; i < bodyEnd; i++) {
-    const unit = body[i]!
-    a = Math.imul(a ^ unit, 0x9e3779b1)
-    b = Math.imul(((b << 5) | (b >>> 27)) ^ unit, 0x5f356495)
-  }
-  return mixed(a, b)
 }
 
 export function encodeChecksum(checksum: number): string {

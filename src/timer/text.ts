@@ -14,7 +14,8 @@ const BITS_36 = 2 ** 36
 
 export const TIMESTAMP_CHARACTERS = 9
 
-const digitOf = new Uint8Array(128).fill(255)
+/** The value of each digit, by its character; 255 where it is none. */
+export const digitOf = new Uint8Array(256).fill(255)
 for (let i = 0; i < 64; i++) digitOf[DIGITS.charCodeAt(i)] = i
 
 // As many as there are key groups. A table of all 262,144 is a third faster for timestamps that are spread, and grows to
@@ -40,7 +41,7 @@ export function encodePair(n: number): string {
 
 function digitAt(text: string, at: number): number {
   const code = text.charCodeAt(at)
-  const digit = code < 128 ? digitOf[code]! : 255
+  const digit = code < 256 ? digitOf[code]! : 255
   return digit
 }
 
