@@ -1,19 +1,11 @@
-/**
- * The child process: runs the job, and tells the parent what it sees. It is meant to be killed.
- *
- * Late departures are sent in groups, and before anything that follows from them; IPC keeps that order. What is
- * lost with the process fired after the last checkpoint, so it fires again after the restore.
- */
+/** The child process: runs the job, and tells the parent what it sees. It is meant to be killed. */
 import { type JobState, watchDepartures } from './job.ts'
 import { MemoryGauge } from './memory.ts'
-import type { FromChild, JobOptions, LateDeparture } from './messages.ts'
+import type { FromChild, JobOptions } from './messages.ts'
 
 const TELL_EVERY_MS = 100
-const LATE_GROUP_MAX = 1_000
 
 const memory = new MemoryGauge()
-let departures: LateDeparture[] = []
-
 let startMs: number | undefined
 let toldMs = -Infinity
 let exitCode = 1
@@ -26,18 +18,11 @@ process.once('disconnect', () => process.exit(exitCode))
 async function run(options: JobOptions): Promise<void> {
   try {
     const pending = await watchDepartures(options, {
-      late(departure) {
-        departures.push(departure)
-        if (departures.length === LATE_GROUP_MAX) sendLate()
-      },
       moment(state) {
         if (performance.now() - toldMs >= TELL_EVERY_MS) sendProgress(state)
       },
       end: sendProgress,
-      checkpoint(checkpoint) {
-        sendLate()
-        send({ kind: 'checkpoint', checkpoint })
-      },
+      checkpoint: (checkpoint) => send({ kind: 'checkpoint', checkpoint }),
     })
     exitCode = 0
     send({ kind: 'done', pending })
@@ -49,14 +34,7 @@ async function run(options: JobOptions): Promise<void> {
 function sendProgress(state: JobState): void {
   toldMs = performance.now()
   startMs ??= toldMs
-  sendLate()
   send({ kind: 'progress', progress: { ...state, elapsedMs: toldMs - startMs }, memory: memory.sample() })
-}
-
-function sendLate(): void {
-  if (departures.length === 0) return
-  send({ kind: 'late', departures })
-  departures = []
 }
 
 function send(message: FromChild): void {

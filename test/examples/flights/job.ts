@@ -11,16 +11,21 @@
  *   their answers are awaited together, so the calls of one moment are the most that is in flight.
  * - A flight may depart before it is announced. Then there is nothing to be late, and its announcement is
  *   skipped: those rows are the job's only state beside the timers, and go into the checkpoint's metadata.
+ * - Checkpoints are taken by a schedule, at any moment of the stream, also in the middle of a drain. Their metadata is
+ *   where the stream stood when the events of its last moment had been handled: going on from there repeats nothing.
  */
 import { z } from 'zod'
 import { TimerStore } from '../../../src/index.ts'
 import { announcedMs, Events, LATE_AFTER_MS, type Moment } from './events.ts'
 import type { CheckpointTaken, Cut, JobOptions, LateDeparture, Tally } from './messages.ts'
 import { NOTHING, sum } from './messages.ts'
+import { ReportWriter } from './reports.ts'
 import { type Flight, readFlights } from './source.ts'
 
+const CHECKPOINT_INTERVAL_MS = 200
+const CHECKPOINTS_RETAINED = 2
+
 export interface JobListener {
-  late(departure: LateDeparture): void
   moment(state: JobState): void
   end(state: JobState): void
   checkpoint(taken: CheckpointTaken): void
@@ -36,8 +41,10 @@ export interface JobState {
 /** Runs the stream to its end, and resolves to the number of timers left: none, if all is well. */
 export async function watchDepartures(options: JobOptions, listener: JobListener): Promise<number> {
   const store = await TimerStore.open(options.location, { durability: options.durability })
-  const pending = await new DepartureWatch(store, options, listener).run()
+  const reports = new ReportWriter(options.reports)
+  const pending = await new DepartureWatch(store, options, listener, reports).run()
   await store.close()
+  reports.close()
   return pending
 }
 
@@ -65,11 +72,17 @@ class DepartureWatch {
   #handled: number
   #tally = NOTHING
   #answers = Promise.resolve(NOTHING)
-  #checkpointed: Promise<void> | undefined
+  readonly #reports: ReportWriter
+  #position: Cut['position']
+  #called: Pick<Cut, 'registers' | 'skipped'>
+  #checkpoints = 0
   #checkpointError: Error | undefined
 
-  constructor(store: TimerStore, options: JobOptions, listener: JobListener) {
+  constructor(store: TimerStore, options: JobOptions, listener: JobListener, reports: ReportWriter) {
     const { from, flights } = options
+    this.#reports = reports
+    this.#position = from.position
+    this.#called = { registers: from.registers, skipped: from.skipped }
     this.#store = store
     this.#options = options
     this.#listener = listener
@@ -80,23 +93,24 @@ class DepartureWatch {
 
   async run(): Promise<number> {
     const departures = await openDepartures(this.#store, (departure) => {
-      this.#listener.late(departure)
+      this.#reports.add(departure)
       this.#tally = { ...this.#tally, fired: this.#tally.fired + 1 }
     })
     const state = (): JobState => {
       return { timeMs, events: this.#handled, timers: departures.eventTime.count, tally: this.#tally }
     }
+    await this.#startCheckpoints()
     let timeMs = this.#options.from.position.timeMs
     for await (const moment of this.#events) {
       timeMs = moment.timeMs
       await this.#advanceWatermark(departures, timeMs - 1)
       this.#handle(departures, moment)
       this.#listener.moment(state())
-      this.#takeCheckpointInPassing()
       if (this.#checkpointError !== undefined) break
     }
     await this.#advanceWatermark(departures, timeMs)
-    await this.#checkpointed
+    while (this.#checkpoints < this.#options.checkpointsAtLeast) await this.#store.checkpoints.trigger()
+    await this.#store.checkpoints.stop()
     if (this.#checkpointError !== undefined) throw this.#checkpointError
     this.#listener.end(state())
     return departures.eventTime.count
@@ -123,42 +137,39 @@ class DepartureWatch {
       else deletes.push(eventTime.delete(timerOf(flight)))
     }
     this.#handled += announced.length + departed.length
+    this.#called.registers += registers.length
+    this.#called.skipped += skipped
+    this.#position = this.#events.position()
     this.#answers = awaitedLater(tallyOf(registers, deletes, skipped))
   }
 
-  #takeCheckpointInPassing(): void {
-    const { checkpoint } = this.#options
-    if (!checkpoint || this.#checkpointed || this.#handled < checkpoint.atEvents) return
-    this.#checkpointed = this.#takeCheckpoint(checkpoint.directory).catch((error: Error) => {
-      this.#checkpointError = error
+  async #startCheckpoints(): Promise<void> {
+    const { checkpoints } = this.#store
+    checkpoints.on('completed', ({ kind, timers, bytes, pauseMs, durationMs }) => {
+      this.#checkpoints++
+      this.#listener.checkpoint({ kind, timers, bytes, pauseMs, durationMs })
+    })
+    this.#store.on('error', (error) => {
+      this.#checkpointError ??= error
+    })
+    await checkpoints.start({
+      directory: this.#options.checkpoints,
+      intervalMs: CHECKPOINT_INTERVAL_MS,
+      retain: CHECKPOINTS_RETAINED,
+      incremental: true,
+      metadata: () => this.#cut(),
     })
   }
 
-  /**
-   * Called between two moments and not awaited: the stream goes on while the checkpoint is written. The calls of
-   * the moment before may still be in flight; the cut includes them, as it is asked for after them. No handler
-   * runs now, so what has been reported is what fired before the cut.
-   */
-  async #takeCheckpoint(directory: string): Promise<void> {
-    const tally = this.#tally
-    const answers = this.#answers
-    const metadata: Cut = {
-      position: this.#events.position(),
+  /** Called when a checkpoint is cut: between two turns of the event loop, so that all of it is of one moment. */
+  #cut(): Cut {
+    this.#reports.flush()
+    return {
+      position: this.#position,
       departedUnannounced: [...this.#departedUnannounced],
       events: this.#handled,
+      ...this.#called,
     }
-    const { path, timers, bytes, pauseMs, durationMs } = await this.#store.checkpoint(directory, { metadata })
-    const eventsMeanwhile = this.#handled - metadata.events
-    const tallyAtCut = sum(tally, await answers)
-    this.#listener.checkpoint({
-      path,
-      timers,
-      bytes,
-      pauseMs,
-      durationMs,
-      tally: tallyAtCut,
-      eventsMeanwhile,
-    })
   }
 }
 

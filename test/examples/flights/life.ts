@@ -4,13 +4,12 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { CheckpointTaken, FromChild, JobOptions, LateDeparture, Memory, Progress } from './messages.ts'
+import type { CheckpointTaken, FromChild, JobOptions, Memory, Progress } from './messages.ts'
 
 /** The child's memory does not grow with the stream, and is held to it: with a leak it would not get to the end. */
 export const HEAP_MAX_MIB = 192
 
 export interface LifeListener {
-  late(departures: LateDeparture[]): void
   progress(): void
   checkpoint(checkpoint: CheckpointTaken): void
 }
@@ -19,7 +18,7 @@ export class Life {
   readonly ended: Promise<void>
   progress: Progress | undefined
   memory: Memory | undefined
-  checkpoint: CheckpointTaken | undefined
+  readonly checkpoints: CheckpointTaken[] = []
   /** Timers left at the end of the stream; only a child that got so far tells. */
   pending: number | undefined
   readonly #child: ChildProcess
@@ -57,16 +56,13 @@ export class Life {
 
   #hear(message: FromChild, listener: LifeListener): void {
     switch (message.kind) {
-      case 'late':
-        listener.late(message.departures)
-        break
       case 'progress':
         this.progress = message.progress
         this.memory = message.memory
         listener.progress()
         break
       case 'checkpoint':
-        this.checkpoint = message.checkpoint
+        this.checkpoints.push(message.checkpoint)
         listener.checkpoint(message.checkpoint)
         break
       case 'done':

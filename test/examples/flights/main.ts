@@ -1,8 +1,8 @@
 /**
  * A watch for late departures over real flights, and a proof that a checkpoint and a restore lose none of them.
  *
- * The job (job.ts) runs in a child process. Halfway it takes a checkpoint while its stream goes on; at three
- * quarters of the way it is killed with SIGKILL. The checkpoint is restored into a new directory, a second child
+ * The job (job.ts) runs in a child process, which takes incremental checkpoints by a schedule while its stream goes on;
+ * at a random moment it is killed with SIGKILL. The latest checkpoint is restored into a new directory, a second child
  * goes on from the position in the checkpoint's metadata, and what both reported is compared with the data.
  *
  * Exit code 0 and `verified: N late departures` as the last line only if every late flight, and no other, was

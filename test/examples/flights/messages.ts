@@ -12,18 +12,31 @@ export const cutSchema = z.object({
   position: z.object({ timeMs: z.int(), row: z.int() }),
   departedUnannounced: z.array(z.int()),
   events: z.int(),
+  /** Registers called, and announcements skipped: a register answers true, for every flight is announced once. */
+  registers: z.int(),
+  skipped: z.int(),
 })
 export type Cut = z.infer<typeof cutSchema>
 
-export const FIRST_CUT: Cut = { position: BEGINNING, departedUnannounced: [], events: 0 }
+export const FIRST_CUT: Cut = {
+  position: BEGINNING,
+  departedUnannounced: [],
+  events: 0,
+  registers: 0,
+  skipped: 0,
+}
 
 export interface JobOptions {
   location: string
   durability: Durability
   flights: number
   from: Cut
-  /** One checkpoint, at the first moment that has so many events behind it. */
-  checkpoint?: { directory: string; atEvents: number }
+  /** Where checkpoints go. */
+  checkpoints: string
+  /** The file that late departures are written to. */
+  reports: string
+  /** Completed checkpoints that a stream waits for at its end, however short it is. */
+  checkpointsAtLeast: number
 }
 
 /** Registers and deletes that were answered, and of these the ones that said true; and what fired. */
@@ -64,15 +77,11 @@ export interface Progress {
 }
 
 export interface CheckpointTaken {
-  path: string
+  kind: 'full' | 'incremental' | 'savepoint'
   timers: number
   bytes: number
   pauseMs: number
   durationMs: number
-  /** At the cut: registered − deleted − fired is what the file must hold. */
-  tally: Tally
-  /** Events that were handled after the cut, before the checkpoint was complete. */
-  eventsMeanwhile: number
 }
 
 export interface Memory {
@@ -81,9 +90,7 @@ export interface Memory {
   rssAnonPeakBytes?: number
 }
 
-/** IPC keeps the order: whoever holds `checkpoint` holds every late departure from before its cut. */
 export type FromChild =
-  | { kind: 'late'; departures: LateDeparture[] }
   | { kind: 'progress'; progress: Progress; memory: Memory }
   | { kind: 'checkpoint'; checkpoint: CheckpointTaken }
   | { kind: 'done'; pending: number }

@@ -6,13 +6,15 @@ import { type Answer, missingFrom } from './answer.ts'
 import { formatBytes, formatCount, formatDuration, formatShare, renderHistogram } from './format.ts'
 import type { LateDepartures } from './late.ts'
 import { HEAP_MAX_MIB } from './life.ts'
-import { type CheckpointTaken, type Cut, type Memory, type Progress, sum } from './messages.ts'
+import type { CheckpointTaken, Cut, Memory, Progress } from './messages.ts'
 
 export interface Outcome {
   flights: number
   durability: string
   late: LateDepartures
-  checkpoint: CheckpointTaken
+  /** Those of the first process, in order. */
+  checkpoints: CheckpointTaken[]
+  restored: { timers: number; version: number }
   /** What the restore handed back: where the second process took over. */
   cut: Cut
   restoreMs: number
@@ -28,7 +30,7 @@ const LABEL_CELLS = 12
 const RATE_CELLS = 28
 
 export function renderReport(outcome: Outcome): string[] {
-  const { flights, late, checkpoint, memory, restoreMs } = outcome
+  const { flights, late, checkpoints, restored, memory, restoreMs } = outcome
   const anonymous =
     memory.rssAnonPeakBytes === undefined ? '' : `, of it ${formatBytes(memory.rssAnonPeakBytes)} anonymous`
   const origins = late.topOrigins(5).map(([airport, count]) => `${airport} ${formatCount(count)}`)
@@ -41,21 +43,40 @@ export function renderReport(outcome: Outcome): string[] {
     '',
     ...renderRates(outcome),
     '',
-    line('checkpoint', `${formatCount(checkpoint.timers)} timers in ${formatBytes(checkpoint.bytes)}`),
-    line(
-      '',
-      `pause ${formatDuration(checkpoint.pauseMs)}; written in ${formatDuration(checkpoint.durationMs)}, ` +
-        `while ${formatCount(checkpoint.eventsMeanwhile)} events were handled`,
-    ),
+    ...renderCheckpoints(checkpoints),
     line(
       'restore',
-      `${formatDuration(restoreMs)}; ${formatCount(late.repeats)} late departures were reported a second time, and counted once`,
+      `${formatCount(restored.timers)} timers in ${formatDuration(restoreMs)}; ${formatCount(late.repeats)} late departures reported again, and counted once`,
     ),
     line(
       'memory',
       `peak ${formatBytes(memory.rssPeakBytes)} resident${anonymous} (heap limit ${HEAP_MAX_MIB} MiB)`,
     ),
   ]
+}
+
+function renderCheckpoints(checkpoints: readonly CheckpointTaken[]): string[] {
+  const pauseMs = Math.max(...checkpoints.map((checkpoint) => checkpoint.pauseMs))
+  const of = (kind: CheckpointTaken['kind'], label: string) => {
+    const some = checkpoints.filter((checkpoint) => checkpoint.kind === kind)
+    if (some.length === 0) return []
+    const [bytes, ms] = [mean(some, ({ bytes }) => bytes), mean(some, ({ durationMs }) => durationMs)]
+    const each = `${formatBytes(bytes)} in ${formatDuration(ms)} each, on average`
+    return [line(label, `${formatCount(some.length)} ${kind}: ${each}`)]
+  }
+  const newest = checkpoints.at(-1)!
+  return [
+    ...of('full', 'checkpoints'),
+    ...of('incremental', ''),
+    line(
+      '',
+      `longest pause ${formatDuration(pauseMs)}; the last one stands for ${formatCount(newest.timers)} timers`,
+    ),
+  ]
+}
+
+function mean<T>(items: readonly T[], of: (item: T) => number): number {
+  return items.reduce((sum, item) => sum + of(item), 0) / items.length
 }
 
 function renderHours(byHour: number[]): string[] {
@@ -94,7 +115,7 @@ const line = (label: string, text: string): string => `${label.padEnd(LABEL_CELL
 
 /** What is wrong, a line each; empty: the run is verified. */
 export function findFaults(outcome: Outcome, answer: Answer): string[] {
-  const { late, checkpoint, finished, pending, flights } = outcome
+  const { late, cut, restored, killed, finished, pending, flights } = outcome
   const faults: string[] = []
   const expectEqual = (what: string, actual: number, expected: number) => {
     if (actual !== expected) faults.push(`${what}: ${formatCount(actual)}, expected ${formatCount(expected)}`)
@@ -107,11 +128,20 @@ export function findFaults(outcome: Outcome, answer: Answer): string[] {
   rows('reported, and not late', missingFrom(answer.rows, late.rows))
   expectEqual('miles of the late flights, from the payloads', late.distanceMiles, answer.distanceMiles)
 
-  const atCut = checkpoint.tally
-  expectEqual('timers in the checkpoint', checkpoint.timers, atCut.registered - atCut.deleted - atCut.fired)
-  const total = sum(atCut, finished.tally)
-  expectEqual('registers that answered true', total.registered, flights - total.skipped)
-  expectEqual('deletes that answered true, and fires', total.deleted + total.fired, total.registered)
+  const { registered, deleted, fired, registers, skipped } = finished.tally
+  const { tally: before } = killed
+  expectEqual('registers of the first process that answered true', before.registered, before.registers)
+  expectEqual(
+    'registers, up to the cut and after it',
+    cut.registers + registers,
+    flights - cut.skipped - skipped,
+  )
+  expectEqual('registers of the second process that answered true', registered, registers)
+  expectEqual(
+    'timers restored and registered, deleted and fired',
+    deleted + fired + pending,
+    restored.timers + registered,
+  )
   expectEqual('timers left at the end', pending, 0)
   return faults
 }

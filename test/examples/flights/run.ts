@@ -1,6 +1,6 @@
 /**
- * The whole run, from the parent's side: a first child that is checkpointed and killed, the restore, a second
- * child that goes on from the cut, and the comparison of what both reported with the data.
+ * The whole run, from the parent's side: a first child that takes checkpoints and is killed, the restore of the latest, a
+ * second child that goes on from its cut, and the comparison of what both reported with the data.
  */
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
@@ -8,16 +8,19 @@ import { fileURLToPath } from 'node:url'
 import { TimerStore } from '../../../src/index.ts'
 import { computeAnswer } from './answer.ts'
 import type { Arguments } from './arguments.ts'
-import { formatBytes, formatCount, formatDuration, formatTime } from './format.ts'
+import { formatCount, formatDuration, formatTime } from './format.ts'
 import { LateDepartures } from './late.ts'
 import { Life } from './life.ts'
 import { cutSchema, FIRST_CUT, type JobOptions, type Memory } from './messages.ts'
 import type { ProgressDisplay } from './progress.ts'
 import { findFaults, type Outcome, renderReport } from './report.ts'
+import { readReports } from './reports.ts'
 
-const CHECKPOINT_AT = 0.5
-const KILL_AT = 0.75
+/** A full one, and one that builds on it. */
+const CHECKPOINTS_BEFORE_KILL = 2
 const DATA = fileURLToPath(new URL('../../../data/', import.meta.url))
+type Phase = 'watching' | 'resumed'
+
 const RUN_DIRECTORY = /^flights-(\d+)$/
 
 export class Run {
@@ -61,21 +64,26 @@ export class Run {
   async #watch(): Promise<Outcome> {
     const { flights, durability } = this.#arguments
     const first = await this.#untilTheKill()
-    const { checkpoint, progress: killed } = first
-    if (!checkpoint || !killed) throw new Error('the child process ended before its checkpoint was complete')
+    const { checkpoints, progress: killed } = first
+    if (checkpoints.length < CHECKPOINTS_BEFORE_KILL || !killed) {
+      throw new Error('the child process ended before its checkpoints were complete')
+    }
 
     const location = join(this.#directory, 'restored')
     const startMs = performance.now()
-    const restored = TimerStore.restore(checkpoint.path, location, { signal: this.#stop.signal })
-    this.#writing = restored
-    const { metadata } = await restored
+    const restoring = TimerStore.restore(this.#checkpointsOf('watching'), location, {
+      signal: this.#stop.signal,
+    })
+    this.#writing = restoring
+    const restored = await restoring
     const restoreMs = performance.now() - startMs
-    const cut = cutSchema.parse(metadata)
+    const cut = cutSchema.parse(restored.metadata)
     this.#display.note(
-      `restored in ${formatDuration(restoreMs)}, going on from ${formatTime(cut.position.timeMs)}`,
+      `restored in ${formatDuration(restoreMs)}: ${formatCount(restored.timers)} timers of version ${formatCount(restored.version)}, ` +
+        `going on from ${formatTime(cut.position.timeMs)}`,
     )
 
-    const second = await this.#live('resumed', { location, durability, flights, from: cut })
+    const second = await this.#live('resumed', { ...this.#options('resumed'), location, from: cut })
     const { progress: finished, pending } = second
     if (!finished || pending === undefined) throw new Error('the child process did not finish its stream')
     const memory = larger(first.memory, second.memory)
@@ -83,7 +91,8 @@ export class Run {
       flights,
       durability,
       late: this.#late,
-      checkpoint,
+      checkpoints,
+      restored,
       cut,
       restoreMs,
       killed,
@@ -94,55 +103,64 @@ export class Run {
   }
 
   async #untilTheKill(): Promise<Life> {
-    const { flights, durability } = this.#arguments
-    const events = flights * 2
-    const checkpoint = {
-      directory: join(this.#directory, 'checkpoints'),
-      atEvents: Math.ceil(events * CHECKPOINT_AT),
-    }
-    const location = join(this.#directory, 'store')
-    const options = { location, durability, flights, from: FIRST_CUT, checkpoint }
-    const life = await this.#live('watching', options, ({ checkpoint, progress }) => {
-      return checkpoint !== undefined && progress !== undefined && progress.events >= events * KILL_AT
+    const { flights, killAt } = this.#arguments
+    const life = await this.#live('watching', this.#options('watching'), ({ checkpoints, progress }) => {
+      const isFarEnough = progress !== undefined && progress.events >= flights * 2 * killAt
+      return isFarEnough && checkpoints.length >= CHECKPOINTS_BEFORE_KILL
     })
     const { timeMs, timers } = life.progress ?? { timeMs: 0, timers: 0 }
-    this.#display.note(`killed at ${formatTime(timeMs)}, with ${formatCount(timers)} timers pending`)
+    const counts = `${formatCount(timers)} timers pending and ${formatCount(life.checkpoints.length)} checkpoints taken`
+    this.#display.note(`killed at ${formatTime(timeMs)}, with ${counts} (--kill-at ${killAt.toFixed(3)})`)
     return life
+  }
+
+  #options(phase: Phase): JobOptions {
+    const { flights, durability } = this.#arguments
+    return {
+      location: join(this.#directory, 'store'),
+      durability,
+      flights,
+      from: FIRST_CUT,
+      checkpoints: this.#checkpointsOf(phase),
+      reports: join(this.#directory, `late-${phase}`),
+      checkpointsAtLeast: CHECKPOINTS_BEFORE_KILL,
+    }
+  }
+
+  #checkpointsOf(phase: Phase): string {
+    return join(this.#directory, `checkpoints-${phase}`)
   }
 
   /** One child from its start to its end; it is killed as soon as `until` says so. */
   async #live(
-    phase: string,
+    phase: Phase,
     options: JobOptions,
     until: (life: Life) => boolean = () => false,
   ): Promise<Life> {
     mkdirSync(this.#directory, { recursive: true })
+    const killInTime = () => {
+      if (until(life)) life.kill()
+    }
     const life = new Life(options, {
-      late: (departures) => {
-        for (const departure of departures) this.#late.add(departure)
-      },
       progress: () => {
         this.#showProgress(phase, life)
-        if (until(life)) life.kill()
+        killInTime()
       },
-      checkpoint: ({ timers, bytes, pauseMs, durationMs }) => {
-        const file = `${formatCount(timers)} timers, ${formatBytes(bytes)}`
-        const times = `pause ${formatDuration(pauseMs)}, written in ${formatDuration(durationMs)}`
-        this.#display.note(`checkpoint taken: ${file}; ${times}`)
-        if (until(life)) life.kill()
-      },
+      checkpoint: killInTime,
     })
     this.#life = life
     this.#writing = life.ended
     await life.ended
     this.#stop.signal.throwIfAborted()
+    for await (const departure of readReports(options.reports)) this.#late.add(departure)
     return life
   }
 
-  #showProgress(phase: string, { progress }: Life): void {
+  #showProgress(phase: Phase, { progress, checkpoints }: Life): void {
     if (!progress) return
     const fraction = progress.events / (this.#arguments.flights * 2)
-    const counts = `${formatCount(this.#late.count)} late, ${formatCount(progress.timers)} timers pending`
+    const late = `${formatCount(this.#late.count + progress.tally.fired)} late`
+    const counts = `${late}, ${formatCount(progress.timers)} timers pending, ${checkpoints.length} checkpoints`
     this.#display.update(phase, fraction, `${formatTime(progress.timeMs)}  ${counts}`)
   }
 }
