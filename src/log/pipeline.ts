@@ -8,15 +8,13 @@
  *   may still be on disk; only opening again tells.
  */
 import { inNextTurn } from '../clock.ts'
-import type { Engine, EngineBatch } from '../engine/engine.ts'
-import { logKey } from '../engine/keyspaces.ts'
+import type { Engine } from '../engine/engine.ts'
 import { TidemarkError } from '../errors.ts'
 import { parseStored } from '../timer/stored.ts'
-import { applyCommit } from './apply.ts'
 import { CallQueue, type Taken } from './callqueue.ts'
 import { answerCall, type Call } from './calls.ts'
-import { type Changes, Draft, type Standing } from './draft.ts'
-import { encodeEntry } from './entry.ts'
+import { type DecidedCommit, Decider } from './decider.ts'
+import type { Changes, Standing } from './draft.ts'
 import type { Commit } from './events.ts'
 import { type CallReads, readFor } from './reads.ts'
 import type { LogRetention } from './retention.ts'
@@ -36,17 +34,13 @@ export interface PipelineParts {
 }
 
 /** A commit on its way, with the calls it answers. */
-interface CommitUnderWay {
-  commit: Commit
-  batch: EngineBatch | undefined
-  changes: Changes
-  /** Whether they are fired timers that went, and nothing else. */
-  firesOnly: boolean
+interface CommitUnderWay extends DecidedCommit {
   calls: readonly Call[]
 }
 
 export class CommitPipeline {
   readonly #parts: PipelineParts
+  readonly #decider: Decider
   readonly #queue = new CallQueue()
   #reading = false
   /** What was read, and waits for a free place to be decided. */
@@ -58,6 +52,7 @@ export class CommitPipeline {
 
   constructor(parts: PipelineParts) {
     this.#parts = parts
+    this.#decider = new Decider({ ...parts, parse: (identity, value) => this.#parse(identity, value) })
   }
 
   get failure(): TidemarkError | undefined {
@@ -232,108 +227,10 @@ export class CommitPipeline {
   }
 
   #decide(taken: Taken, reads: CallReads, overlays: Changes[]): CommitUnderWay {
-    const { state, retention, engine } = this.#parts
-    const draft = new Draft({
-      state,
-      timeMs: this.#parts.now(),
-      newestSnapshot: this.#parts.newestSnapshot(),
-      lookup: (identity, queue, timestamp) => {
-        if (reads.isNew(queue, timestamp)) return undefined
-        for (const changes of overlays) {
-          const standing = changes.get(identity)
-          if (standing !== undefined) return standing ?? undefined
-        }
-        const value = reads.value(identity)
-        return this.#parse(identity, value === null ? engine.get(identity) : value)
-      },
-      range: (call) => reads.range(call),
-    })
-    const rejected = this.#decideCalls(draft, taken)
+    const { decided, calls } = this.#decider.decide(taken, reads, overlays)
     this.#queue.decided(taken)
-    const anchor = retention.wantsAnchor(draft.version)
-    const commit = draft.finish(anchor)
-    const batch = commit.events.length === 0 ? undefined : this.#append(commit, anchor)
-    this.#parts.onDecided(commit)
-    // A call that goes on is answered by the commit of its last slice.
-    const unanswered = taken.goesOn ? taken.last : undefined
-    const calls =
-      unanswered === undefined && rejected === undefined
-        ? taken.calls
-        : taken.calls.filter((call) => call !== unanswered && rejected?.has(call) !== true)
-    return { commit, batch, changes: draft, firesOnly: draft.firesOnly, calls }
-  }
-
-  #decideCalls(draft: Draft, taken: Taken): Set<Call> | undefined {
-    let rejected: Set<Call> | undefined
-    for (const call of taken.calls) {
-      switch (call.kind) {
-        case 'register':
-        case 'delete':
-        case 'has':
-          draft.timer(call)
-          break
-        case 'fire':
-          draft.fire(call)
-          break
-        case 'registerMany':
-          draft.registerSome(call, taken.registerManyEnd ?? call.identities.length)
-          break
-        case 'deleteAll':
-          draft.deleteAll(call)
-          break
-        case 'replace':
-        case 'service':
-          try {
-            if (call.kind === 'replace') draft.replace(call)
-            else call.answer = draft.startService(call.name, call.schemas)
-          } catch (error) {
-            call.settle?.reject(error)
-            rejected ??= new Set()
-            rejected.add(call)
-          }
-          break
-        case 'watermark':
-          draft.watermark(call.service, call.timestamp)
-          break
-        case 'handOver':
-          draft.handOver(call.from, call.to)
-          break
-        case 'step':
-          for (const made of call.calls) draft.timer(made)
-          break
-        case 'purge':
-          draft.purge(call.keys, call.retired)
-          break
-        case 'trim':
-          call.done = this.#parts.retention.drop(call.before, call.characters)
-          if (call.done) draft.purge(call.keys, 0)
-          break
-      }
-    }
-    return rejected
-  }
-
-  /** The batch of a commit: its log entry, what it does to the spaces, and the log entries it trims. */
-  #append(commit: Commit, anchor: boolean): EngineBatch {
-    const { engine, state, retention } = this.#parts
-    const batch = engine.batch()
-    const trimmed = retention.trim()
-    for (const version of trimmed) batch.del(logKey(version))
-    const key = logKey(commit.version)
-    const head = {
-      version: commit.version,
-      timeMs: commit.timeMs,
-      kept: { oldest: retention.oldest, tail: retention.tail, characters: retention.bytes },
-      anchor: anchor ? commit.version : retention.anchor,
-      previous: state.chain,
-      retired: commit.retired,
-    }
-    const entry = encodeEntry(key, head, commit)
-    state.chain = entry.checksum
-    batch.put(key, entry.value)
-    const characters = applyCommit(batch, commit) + entry.value.length
-    retention.add(commit.version, anchor, entry.value.length, characters)
-    return batch
+    this.#parts.onDecided(decided.commit)
+    return { ...decided, calls }
   }
 
   #startWrite(underWay: CommitUnderWay): void {

@@ -1,0 +1,152 @@
+/**
+ * Deciding a commit: what its calls do to what stands, its log entry, and the batch that writes both. Without I/O but for
+ * the single value that nothing told to be read before.
+ */
+import type { Engine, EngineBatch } from '../engine/engine.ts'
+import { logKey } from '../engine/keyspaces.ts'
+import { applyCommit } from './apply.ts'
+import type { Taken } from './callqueue.ts'
+import type { Call } from './calls.ts'
+import { type Changes, Draft, type Standing } from './draft.ts'
+import { encodeEntry } from './entry.ts'
+import type { Commit } from './events.ts'
+import type { CallReads } from './reads.ts'
+import type { LogRetention } from './retention.ts'
+import type { StoreState } from './state.ts'
+
+export interface DeciderParts {
+  engine: Engine
+  state: StoreState
+  retention: LogRetention
+  now(): number
+  /** Version of the newest running snapshot, or 0. */
+  newestSnapshot(): number
+  parse(identity: string, value: string | undefined): Standing
+}
+
+export interface DecidedCommit {
+  commit: Commit
+  /** Undefined: nothing is to be written. */
+  batch: EngineBatch | undefined
+  changes: Changes
+  /** Whether they are fired timers that went, and nothing else. */
+  firesOnly: boolean
+}
+
+export class Decider {
+  readonly #parts: DeciderParts
+
+  constructor(parts: DeciderParts) {
+    this.#parts = parts
+  }
+
+  /** `overlays`: changes of commits that were not in the store when `reads` were read, newest first. */
+  decide(
+    taken: Taken,
+    reads: CallReads,
+    overlays: readonly Changes[],
+  ): { decided: DecidedCommit; calls: readonly Call[] } {
+    const { state, retention, engine, parse } = this.#parts
+    const draft = new Draft({
+      state,
+      timeMs: this.#parts.now(),
+      newestSnapshot: this.#parts.newestSnapshot(),
+      lookup: (identity, queue, timestamp) => {
+        if (reads.isNew(queue, timestamp)) return undefined
+        for (const changes of overlays) {
+          const standing = changes.get(identity)
+          if (standing !== undefined) return standing ?? undefined
+        }
+        const value = reads.value(identity)
+        return parse(identity, value === null ? engine.get(identity) : value)
+      },
+      range: (call) => reads.range(call),
+    })
+    const rejected = this.#decideCalls(draft, taken)
+    const anchor = retention.wantsAnchor(draft.version)
+    const commit = draft.finish(anchor)
+    const batch = commit.events.length === 0 ? undefined : this.#append(commit, anchor)
+    // A call that goes on is answered by the commit of its last slice.
+    const unanswered = taken.goesOn ? taken.last : undefined
+    const calls =
+      unanswered === undefined && rejected === undefined
+        ? taken.calls
+        : taken.calls.filter((call) => call !== unanswered && rejected?.has(call) !== true)
+    return { decided: { commit, batch, changes: draft, firesOnly: draft.firesOnly }, calls }
+  }
+
+  /** Returns the calls that are answered already: what they asked for is not possible. */
+  #decideCalls(draft: Draft, taken: Taken): Set<Call> | undefined {
+    const { retention } = this.#parts
+    let rejected: Set<Call> | undefined
+    for (const call of taken.calls) {
+      switch (call.kind) {
+        case 'register':
+        case 'delete':
+        case 'has':
+          draft.timer(call)
+          break
+        case 'fire':
+          draft.fire(call)
+          break
+        case 'registerMany':
+          draft.registerSome(call, taken.registerManyEnd ?? call.identities.length)
+          break
+        case 'deleteAll':
+          draft.deleteAll(call)
+          break
+        case 'replace':
+        case 'service':
+          try {
+            if (call.kind === 'replace') draft.replace(call)
+            else call.answer = draft.startService(call.name, call.schemas)
+          } catch (error) {
+            call.settle?.reject(error)
+            rejected ??= new Set()
+            rejected.add(call)
+          }
+          break
+        case 'watermark':
+          draft.watermark(call.service, call.timestamp)
+          break
+        case 'handOver':
+          draft.handOver(call.from, call.to)
+          break
+        case 'step':
+          for (const made of call.calls) draft.timer(made)
+          break
+        case 'purge':
+          draft.purge(call.keys, call.retired)
+          break
+        case 'trim':
+          call.done = retention.drop(call.before, call.characters)
+          if (call.done) draft.purge(call.keys, 0)
+          break
+      }
+    }
+    return rejected
+  }
+
+  /** The batch of a commit: its log entry, what it does to the spaces, and the log entries it trims. */
+  #append(commit: Commit, anchor: boolean): EngineBatch {
+    const { engine, state, retention } = this.#parts
+    const batch = engine.batch()
+    const trimmed = retention.trim()
+    for (const version of trimmed) batch.del(logKey(version))
+    const key = logKey(commit.version)
+    const head = {
+      version: commit.version,
+      timeMs: commit.timeMs,
+      kept: { oldest: retention.oldest, tail: retention.tail, characters: retention.bytes },
+      anchor: anchor ? commit.version : retention.anchor,
+      previous: state.chain,
+      retired: commit.retired,
+    }
+    const entry = encodeEntry(key, head, commit)
+    state.chain = entry.checksum
+    batch.put(key, entry.value)
+    const characters = applyCommit(batch, commit) + entry.value.length
+    retention.add(commit.version, anchor, entry.value.length, characters)
+    return batch
+  }
+}
