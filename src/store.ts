@@ -150,7 +150,6 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
       taker: this.#checkpointer,
       clock: options.clock,
       storeId: opened.record.storeId,
-      keyGroups: opened.record.keyGroups,
       nextVersion: () => state.appliedVersion + 1,
       refusal: () => this.#refusal(),
       onError,

@@ -70,14 +70,12 @@ export function baseFileName({ version, checkpointId }: CheckpointBase): string 
 
 /** The name that the file has until it is whole and verified: it tells the writers of one directory apart. */
 export function temporaryFileName(cut: CheckpointCut): string {
-  const { storeId, maxParallelism, keyGroups = { start: 0, end: maxParallelism - 1 } } = cut
-  return `${checkpointFileName(cut)}${temporarySuffix(storeId, keyGroups)}`
+  return `${checkpointFileName(cut)}${temporarySuffix(cut.storeId)}`
 }
 
-/** How the names of all temporary files of a store end: stores that were restored for a part each share an id. */
-export function temporarySuffix(storeId: string, { start, end }: KeyGroupRange): string {
-  const mark = crc32(`${storeId} ${start} ${end}`)
-  return `.${mark.toString(16).padStart(8, '0')}.tmp`
+/** How the names of all temporary files of a store end. */
+export function temporarySuffix(storeId: string): string {
+  return `.${crc32(storeId).toString(16).padStart(8, '0')}.tmp`
 }
 
 export function totalTimers(services: readonly CutService[]): number {

@@ -47,8 +47,8 @@ export type CheckpointEvents = {
   aborted: [AbortedCheckpoint]
   subsumed: [SubsumedCheckpoint]
   /**
-   * Once, at `start`: the directory has checkpoints of other stores, of other key groups, or of this store's versions that
-   * it has not reached (it was restored from an older one). They are neither listed nor ever removed.
+   * Once, at `start`: the directory has checkpoints of other stores (of the one that this was restored from, say), or of
+   * versions that this store has not reached, for its directory was put back. They are neither listed nor ever removed.
    */
   foreign: [ForeignCheckpoints]
 }

@@ -1,7 +1,6 @@
 /** What periodic checkpoints need of their store, and no more: so that a test can be the store. */
 import type { Clock } from '../clock.ts'
 import type { TidemarkError } from '../errors.ts'
-import type { KeyGroupRange } from '../timer/codec.ts'
 import type { CheckpointSummary } from './checkpointer.ts'
 import type { EmitCheckpointEvent } from './periodicevents.ts'
 import type { Turns } from './turns.ts'
@@ -27,7 +26,6 @@ export interface PeriodicParts {
   taker: CheckpointTaker
   clock: Clock
   storeId: string
-  keyGroups: KeyGroupRange
   /** The version that a checkpoint would have now. */
   nextVersion(): number
   /** Why the store takes no more checkpoints; undefined while it does. */

@@ -81,8 +81,8 @@ export class RetainedCheckpoints {
   }
 
   #owner(): CheckpointOwner {
-    const { storeId, keyGroups, nextVersion } = this.#wiring
-    return { storeId, keyGroups, version: nextVersion() }
+    const { storeId, nextVersion } = this.#wiring
+    return { storeId, version: nextVersion() }
   }
 
   #own({ checkpoints }: CheckpointCatalog): CheckpointInfo[] {

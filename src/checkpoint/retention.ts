@@ -2,8 +2,8 @@
  * Which checkpoint files go, and in which order: a pure plan, and the hand that carries it out.
  *
  * - The newest checkpoints of this store stay, as many as are to be retained, with all that they build on. So do
- *   savepoints, files that were given another name, and those of other stores, of other key groups or of another past,
- *   with all that they build on.
+ *   savepoints, files that were given another name, and those of other stores or of another past, with all that they
+ *   build on.
  * - A checkpoint goes before the one that it builds on, on disk too: whenever the process dies, each file that is left
  *   has all that it builds on.
  * - A file of a checkpoint that is under way is never touched.
@@ -12,26 +12,19 @@ import fs from 'node:fs'
 import { basename } from 'node:path'
 import { syncDirectory } from '../engine/directory.ts'
 import { TidemarkError } from '../errors.ts'
-import type { KeyGroupRange } from '../timer/codec.ts'
 import { type CheckpointInfo, chainFinder } from './catalog.ts'
 import { checkpointFileName, temporarySuffix } from './cut.ts'
 
 /** Whose checkpoints are meant. */
 export interface CheckpointOwner {
   storeId: string
-  keyGroups: KeyGroupRange
-  /** The version that a checkpoint would have now: those above it are of another past, from before a restore. */
+  /** The version that a checkpoint would have now: those above it are of another past, its directory was put back. */
   version: number
 }
 
-/** Whether a checkpoint is one of a store's own past. Stores that were restored for a part each share an id. */
-export function isOwn({ storeId, keyGroups, version }: CheckpointInfo, owner: CheckpointOwner): boolean {
-  return (
-    storeId === owner.storeId &&
-    keyGroups.start === owner.keyGroups.start &&
-    keyGroups.end === owner.keyGroups.end &&
-    version <= owner.version
-  )
+/** Whether a checkpoint is one of a store's own past. */
+export function isOwn({ storeId, version }: CheckpointInfo, owner: CheckpointOwner): boolean {
+  return storeId === owner.storeId && version <= owner.version
 }
 
 /** The newest checkpoint that a restore finds whole, savepoints too. `checkpoints`: oldest first. */
@@ -73,10 +66,10 @@ function fileNameOf({ kind, version, id }: CheckpointInfo): string {
 /** Temporary files that dead runs of a store have left; `underWay` has the ids of those being written. */
 export function leftovers(
   temporary: readonly string[],
-  { storeId, keyGroups }: CheckpointOwner,
+  { storeId }: CheckpointOwner,
   underWay: ReadonlyMap<string, unknown>,
 ): string[] {
-  const suffix = temporarySuffix(storeId, keyGroups)
+  const suffix = temporarySuffix(storeId)
   const isLive = (path: string) =>
     [...underWay.keys()].some((id) => basename(path).includes(`-${id.slice(0, 8)}.`))
   return temporary.filter((path) => path.endsWith(suffix) && !isLive(path))

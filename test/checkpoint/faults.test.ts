@@ -68,7 +68,7 @@ test('a checkpoint gets its name when its bytes are on disk and were read again'
     const { engine, cut } = await sampleOf(manyTimers(100))
     const { calls, outcome } = await watched(() => writeCheckpoint(engine, cut, join(directory, 'c')))
     await outcome
-    const name = 'checkpoint-000000000003-c0ffee00.tidemark.2745f935'
+    const name = 'checkpoint-000000000003-c0ffee00.tidemark.35348ff4'
     assert.equal(
       calls.filter((call) => !call.startsWith('read ')),
       [

@@ -13,7 +13,7 @@ import { rejects } from '../support/refusals.ts'
 import { withDirectory } from '../support/store.ts'
 import '../support/random.ts'
 
-const owner = { storeId: 'mine', keyGroups: { start: 0, end: 127 }, version: 1000 }
+const owner = { storeId: 'mine', version: 1000 }
 const none: ReadonlySet<string> = new Set()
 
 let made = 0
@@ -36,7 +36,7 @@ function checkpoint(
     chain: version * 7,
     ...(base === undefined ? {} : { base }),
     maxParallelism: 128,
-    keyGroups: owner.keyGroups,
+    keyGroups: { start: 0, end: 127 },
     createdMs: version,
     pauseMs: 0,
     durationMs: 0,
@@ -93,12 +93,11 @@ test('savepoints, renamed files and those of others stay, and take no place of t
     checkpoint(1, { kind: 'savepoint' }),
     checkpoint(2, { path: 'dir/before-the-migration.tidemark' }),
     checkpoint(3, { storeId: 'other' }),
-    checkpoint(4, { keyGroups: { start: 0, end: 63 } }),
     checkpoint(5, { kind: 'savepoint' }),
     checkpoint(1001),
   ]
   const mine = [checkpoint(6), checkpoint(7), checkpoint(8)]
-  assert.equal(removed([...kept.slice(0, 5), ...mine, ...kept.slice(5)], 2), [6])
+  assert.equal(removed([...kept.slice(0, 4), ...mine, ...kept.slice(4)], 2), [6])
 })
 
 test('what one under way builds on stays, and what that builds on', () => {
@@ -142,17 +141,7 @@ const directories = fc
       step: fc.integer({ min: 0, max: 2 }),
       /** How far back the one lies that it builds on; 0: it is full. */
       back: fc.constantFrom(0, 1, 1, 1, 2, 3),
-      what: fc.constantFrom(
-        'mine',
-        'mine',
-        'mine',
-        'mine',
-        'savepoint',
-        'other',
-        'other part',
-        'renamed',
-        'lost',
-      ),
+      what: fc.constantFrom('mine', 'mine', 'mine', 'mine', 'savepoint', 'other', 'renamed', 'lost'),
     }),
     { minLength: 1, maxLength: 40, size: 'max' },
   )
@@ -165,7 +154,6 @@ const directories = fc
       const given: Partial<CheckpointInfo> = {
         ...(what === 'savepoint' ? { kind: 'savepoint' as const } : {}),
         ...(what === 'other' ? { storeId: 'other' } : {}),
-        ...(what === 'other part' ? { keyGroups: { start: 3, end: 4 } } : {}),
       }
       const on = what === 'savepoint' || back === 0 ? undefined : all.at(-back)
       const one = checkpoint(version, given, on?.kind === 'savepoint' ? undefined : on)
@@ -183,8 +171,8 @@ test('after any of its removals, whatever is left has all that it had to build o
     const bases = new Set(pick % 2 === 0 || all.length === 0 ? [] : [all[pick % all.length]!.id])
     const plan = planRetention(all, owner, retain, bases)
     removals += plan.length
-    const isMine = ({ kind, storeId, keyGroups, path }: CheckpointInfo) =>
-      kind !== 'savepoint' && storeId === 'mine' && keyGroups.start === 0 && !path.includes('renamed')
+    const isMine = ({ kind, storeId, path }: CheckpointInfo) =>
+      kind !== 'savepoint' && storeId === 'mine' && !path.includes('renamed')
     const retained = all.filter((one) => isMine(one) && chainOf(one).isWhole).slice(-retain)
     assert.is(new Set(plan).size, plan.length)
     for (const one of plan) assert.ok(isMine(one) && !retained.includes(one) && !bases.has(one.id))
@@ -220,11 +208,7 @@ test('temporary files of dead runs are told from those of live ones and of other
   const name = (given: object) => `dir/${temporaryFileName({ ...cut, ...given } as never)}`
   const dead = name({})
   const live = name({ checkpointId: 'bbbbbbbb-0000' })
-  const others = [
-    name({ storeId: 'other' }),
-    name({ keyGroups: { start: 0, end: 63 } }),
-    'dir/x.tidemark.tmp',
-  ]
+  const others = [name({ storeId: 'other' }), 'dir/x.tidemark.tmp']
   assert.equal(leftovers([dead, live, ...others], owner, new Map([['bbbbbbbb-0000', undefined]])), [dead])
 })
 
