@@ -8,6 +8,7 @@
  *   reading the file twice; {@link CheckpointReader.verify} looks at every byte, read or not.
  */
 import { crc32 } from 'node:zlib'
+import type { TidemarkError } from '../errors.ts'
 import { addToSetHash } from '../timer/checksum.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
 import type { TimeDomain } from '../timer/identity.ts'
@@ -20,6 +21,7 @@ import { check, FOOTER_BYTES, type Footer, FRAME_HEAD_BYTES, PREAMBLE_BYTES } fr
 import { type CheckpointHeader, parseHead, parseService } from './header.ts'
 import { type LogEntry, readLogEntries } from './logreader.ts'
 import { type OpenFile, openCheckpointFile, verifyBytes } from './openfile.ts'
+import { type ProofOptions, proveFile } from './proof.ts'
 
 export class CheckpointReader {
   readonly path: string
@@ -61,6 +63,11 @@ export class CheckpointReader {
   /** Reads every byte, and proves the file by its SHA-256. */
   verify(signal?: AbortSignal): Promise<void> {
     return verifyBytes(this.#opened, signal)
+  }
+
+  /** Reads every byte and every timer or log entry; returns all that is damaged, an error each. */
+  prove(options: ProofOptions = {}): Promise<TidemarkError[]> {
+    return proveFile(this.#opened, this.header, this.index, options)
   }
 
   /** The timers in order of identity, block by block: those of a range of key groups, in the blocks that are wanted. */

@@ -28,15 +28,20 @@ export interface Finding {
   /** The stored key, or the version, that it is about. */
   key: string
   message: string
+  /** It is left over and does no harm; everything else is damage. */
+  isHarmless?: true
 }
 
 export interface VerifyParts {
   engine: Engine
   state: StoreState
   record: StoreRecord
-  pipeline: CommitPipeline
+  /** Resolves when every commit so far is durable. */
+  pipeline: Pick<CommitPipeline, 'barrier'>
   /** Takes a snapshot, with what the log says of its version. */
-  cut(): Promise<Cut>
+  cut(): Promise<{ running: Pick<Cut['running'], 'version' | 'release'>; services: readonly CutService[] }>
+  /** Called with how many entries were looked at since the last call. */
+  onProgress?(entries: number): void
 }
 
 /** Findings told at most: a store with more is to be restored, not read about. */
@@ -50,7 +55,7 @@ export async function verifyStore(parts: VerifyParts): Promise<Finding[]> {
   return findings.slice(0, MAX_FINDINGS)
 }
 
-async function checkTotals({ engine, cut }: VerifyParts, findings: Finding[]): Promise<void> {
+async function checkTotals({ engine, cut, onProgress }: VerifyParts, findings: Finding[]): Promise<void> {
   const { running, services } = await cut()
   try {
     const found = new Map<string, { count: number; setHash: number }>()
@@ -62,6 +67,7 @@ async function checkTotals({ engine, cut }: VerifyParts, findings: Finding[]): P
         totals.count++
         totals.setHash = addToSetHash(totals.setHash, chunk.checksums[i]!)
       }
+      onProgress?.(chunk.count)
     }
     for (const service of services) {
       for (const domain of ['eventTime', 'processingTime'] as const) {
@@ -92,11 +98,12 @@ function compareTotals(
 }
 
 /** The entries of a space, a chunk at a time. */
-async function* chunksOf(engine: Engine, space: string): AsyncGenerator<Entry[]> {
+async function* chunksOf({ engine, onProgress }: VerifyParts, space: string): AsyncGenerator<Entry[]> {
   const limit = PURGE_SLICE_ENTRIES
   for (let after = space; ; ) {
     const entries = await engine.scan({ after, to: space + END, limit }).read()
     yield entries
+    onProgress?.(entries.length)
     if (entries.length < limit) return
     after = entries.at(-1)![0]
   }
@@ -104,7 +111,7 @@ async function* chunksOf(engine: Engine, space: string): AsyncGenerator<Entry[]>
 
 async function checkTimers(parts: VerifyParts, findings: Finding[]): Promise<void> {
   const { engine, pipeline } = parts
-  for await (const entries of chunksOf(engine, TIMERS)) {
+  for await (const entries of chunksOf(parts, TIMERS)) {
     const checked = entries.map(([identity, value]) => ({ identity, ...checkTimer(parts, identity, value) }))
     const dueValues = await engine.getMany(checked.map(({ due }) => due ?? ''))
     for (let i = 0; i < checked.length; i++) {
@@ -154,8 +161,9 @@ function checkTimer(
   return { due, orderText }
 }
 
-async function checkDue({ engine, pipeline }: VerifyParts, findings: Finding[]): Promise<void> {
-  for await (const entries of chunksOf(engine, DUE)) {
+async function checkDue(parts: VerifyParts, findings: Finding[]): Promise<void> {
+  const { engine, pipeline } = parts
+  for await (const entries of chunksOf(parts, DUE)) {
     const due = entries.map(([key, value]) => parseDue(key, value))
     const values = await engine.getMany(due.map((entry) => entry?.identity ?? ''))
     for (let i = 0; i < due.length; i++) {
@@ -170,7 +178,8 @@ async function checkDue({ engine, pipeline }: VerifyParts, findings: Finding[]):
       // The timer is read first: one that is removed in between is then missing from both.
       const again = orderOf(entry.identity, engine.get(entry.identity))
       if (again === entry.orderText || engine.get(key) === undefined) continue
-      findings.push({ space: 'due', key, message: 'an orphan: its timer is not there; it is never fired' })
+      const message = 'an orphan: its timer is not there; it is never fired'
+      findings.push({ space: 'due', key, message, isHarmless: true })
     }
   }
 }
@@ -179,11 +188,12 @@ function orderOf(identity: string, value: string | undefined): string | undefine
   return value === undefined ? undefined : parseStored(identity, value)?.orderText
 }
 
-async function checkRetired({ engine, state, pipeline }: VerifyParts, findings: Finding[]): Promise<void> {
+async function checkRetired(parts: VerifyParts, findings: Finding[]): Promise<void> {
+  const { state, pipeline } = parts
   await pipeline.barrier()
   const { appliedVersion, appliedRetired } = state
   let count = 0
-  for await (const entries of chunksOf(engine, RETIRED)) {
+  for await (const entries of chunksOf(parts, RETIRED)) {
     for (const [key, value] of entries) {
       count++
       if (parseRetired(key, value) === undefined) {
