@@ -5,6 +5,7 @@ import path from 'node:path'
 import type { PlacedBlock, Segment } from '../checkpoint/blockindex.ts'
 import { totalTimers } from '../checkpoint/cut.ts'
 import { CheckpointReader } from '../checkpoint/reader.ts'
+import { TidemarkError } from '../errors.ts'
 import { MAX_TIMESTAMP, MIN_TIMESTAMP } from '../limits.ts'
 import type { VisibleChunk } from '../snapshot/walk.ts'
 import type { Source, TimerRange } from './source.ts'
@@ -87,8 +88,17 @@ class RestoredChain {
     this.#directory = await fs.promises.mkdtemp(path.join(os.tmpdir(), 'tidemark-'))
     const target = path.join(this.#directory, 'store')
     const progress = this.#terminal.progress('restoring what it builds on', 'timers')
-    await restoreCheckpoint(this.#place, target, { signal, onProgress: ({ timers }) => progress.at(timers) })
+    const onProgress = ({ timers }: { timers: number }) => progress.at(timers)
+    await restoreCheckpoint(this.#place, target, { signal, onProgress }).catch((error) => {
+      throw withoutLink(error)
+    })
     progress.end()
     return openStoreSource(target)
   }
+}
+
+/** The file is there, so what was not found is what it builds on: its chain is damaged. */
+function withoutLink(error: unknown): unknown {
+  if (!(error instanceof TidemarkError) || error.code !== 'TIDEMARK_CHECKPOINT_NOT_FOUND') return error
+  return new TidemarkError('TIDEMARK_CHECKPOINT_CORRUPT', error.message, { cause: error })
 }

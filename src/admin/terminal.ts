@@ -83,7 +83,7 @@ export class Terminal {
 
   /** Text in a style, where there is colour; text from stored data must be `printable` before. */
   style(style: Style, text: string): string {
-    return this.#colours.stdout && text !== '' ? styleText(style, text) : text
+    return this.#colours.stdout && text !== '' ? styled(style, text) : text
   }
 
   /** A line for people, or several. Throws ReaderGone. */
@@ -107,7 +107,7 @@ export class Terminal {
 
   /** What went wrong, on stderr. */
   error(line: string): void {
-    this.note(`${this.#colours.stderr ? styleText('red', 'error:') : 'error:'} ${line}`)
+    this.note(`${this.#colours.stderr ? styled('red', 'error:') : 'error:'} ${line}`)
   }
 
   /** Resolves when what was written has been taken. Rejects with ReaderGone. */
@@ -174,6 +174,11 @@ export class Terminal {
     const { code } = this.#failure as NodeJS.ErrnoException
     throw code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED' ? new ReaderGone() : this.#failure
   }
+}
+
+/** Node would look at its own stdout and environment; that was decided already. */
+function styled(style: Style, text: string): string {
+  return styleText(style, text, { validateStream: false })
 }
 
 /** As no-color.org and force-color.org have it; an empty value is none. */

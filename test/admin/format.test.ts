@@ -8,6 +8,7 @@ import { didYouMean, editDistance, nearest } from '../../src/admin/hints.ts'
 import { pad, printable, shown, truncate, widthOf } from '../../src/admin/printable.ts'
 import { fitted, Table } from '../../src/admin/table.ts'
 import { bytes, count, counted, duration, iso, moment, percent, relative } from '../../src/admin/units.ts'
+import '../support/random.ts'
 import { recorded } from './recorded.ts'
 
 test('counts have separators', () => {

@@ -1,7 +1,9 @@
 // A terminal whose output is text in memory.
 
 import { EventEmitter } from 'node:events'
+import { parseArguments } from '../../src/admin/arguments.ts'
 import { type Output, Terminal, type TerminalOptions } from '../../src/admin/terminal.ts'
+import type { Options, Verb } from '../../src/admin/verb.ts'
 
 export class RecordedOutput extends EventEmitter implements Output {
   text = ''
@@ -58,4 +60,30 @@ export function screenOf(written: string): string[] {
     else put(written[at]!)
   }
   return lines.map((line) => line.trimEnd())
+}
+
+export interface Ran {
+  code: number
+  stdout: string
+  stderr: string
+  /** What it printed, a JSON document a line. */
+  documents(): unknown[]
+}
+
+/** Runs a verb in this process, as the command would; rejects with what the verb rejects with. */
+export async function runRecorded<O extends Options>(
+  verb: Verb<O>,
+  args: readonly string[],
+  columns?: number,
+): Promise<Ran> {
+  const parsed = parseArguments(verb, args)
+  const { terminal, stdout, stderr } = recorded({ json: parsed.json, columns })
+  const code = await verb.run(parsed, terminal)
+  await terminal.end()
+  const documents = () =>
+    stdout.text
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as unknown)
+  return { code, stdout: stdout.text, stderr: stderr.text, documents }
 }
