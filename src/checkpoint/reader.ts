@@ -15,6 +15,7 @@ import type { TimeDomain } from '../timer/identity.ts'
 import { type DecodedBlock, decodeBlock } from './blockdecoder.ts'
 import { type BlockRecord, type PlacedBlock, parseBlockRecords } from './blockindex.ts'
 import { decodeTimestamps } from './blockrows.ts'
+import { BlockStream } from './blockstream.ts'
 import { totalTimers } from './cut.ts'
 import { FileSource, frameContent } from './filesource.ts'
 import { check, FOOTER_BYTES, type Footer, FRAME_HEAD_BYTES, PREAMBLE_BYTES } from './format.ts'
@@ -81,6 +82,11 @@ export class CheckpointReader {
     )
   }
 
+  /** The blocks that are wanted, to be taken one by one. */
+  stream(isWanted: (block: PlacedBlock) => boolean): BlockStream {
+    return new BlockStream(this.path, this.#opened.file, this.index.filter(isWanted))
+  }
+
   /** Nothing but the timestamps of the blocks that are wanted, each block's in its order: a fraction of the work. */
   timestamps(
     isWanted: (block: PlacedBlock) => boolean,
@@ -109,34 +115,13 @@ export class CheckpointReader {
     isWanted: (block: PlacedBlock) => boolean,
     decode: (block: PlacedBlock, content: Buffer) => T,
   ): AsyncGenerator<T> {
-    for (const run of this.#runs(keyGroups, isWanted)) {
-      const last = run.at(-1)!
-      const source = new FileSource(this.path, this.#opened.file, run[0]!.offset, last.offset + last.length)
-      for (const block of run) {
-        const frame = await source.takeFrame('block')
-        yield await source.naming(`block at byte ${block.offset}`, () => {
-          const { crc, entries } = frame.head
-          const isTheOne = frame.bytes.length === block.length && crc === block.crc && entries === block.count
-          check(isTheOne, 'it is not the block that the index tells of')
-          return decode(block, frameContent(frame))
-        })
-      }
-    }
+    const stream = this.stream((block) => isInside(block, keyGroups) && isWanted(block))
+    while (stream.upcoming !== undefined) yield await stream.take(decode)
   }
+}
 
-  /** The wanted blocks, those that lie behind one another together. */
-  *#runs({ start, end }: KeyGroupRange, isWanted: (block: PlacedBlock) => boolean): Generator<PlacedBlock[]> {
-    let run: PlacedBlock[] = []
-    for (const block of this.index) {
-      const isInside = block.segments[0]!.keyGroup <= end && block.segments.at(-1)!.keyGroup >= start
-      if (isInside && isWanted(block)) run.push(block)
-      else if (run.length > 0) {
-        yield run
-        run = []
-      }
-    }
-    if (run.length > 0) yield run
-  }
+function isInside({ segments }: PlacedBlock, { start, end }: KeyGroupRange): boolean {
+  return segments[0]!.keyGroup <= end && segments.at(-1)!.keyGroup >= start
 }
 
 /** What the file says of itself, services included: proved by the footer, the index left alone. */
