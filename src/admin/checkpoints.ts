@@ -15,15 +15,16 @@ import { printable } from './printable.ts'
 import { runAsScript } from './run.ts'
 import { type Cell, Table } from './table.ts'
 import type { Terminal } from './terminal.ts'
-import { bytes, count, counted, duration, iso, relative } from './units.ts'
+import { bytes, count, counted, duration, isoSeconds, relative } from './units.ts'
 import { defineVerb } from './verb.ts'
 
 export const checkpoints = defineVerb({
   name: 'checkpoints',
   summary: 'lists the checkpoints of a directory, chain by chain',
   description:
-    'An incremental checkpoint stands behind what it builds on; one whose base is missing, or is another file, cannot be\n' +
-    'restored. The exit code is 1 when there is such a one, and 4 when a file is damaged.',
+    'An incremental checkpoint stands behind what it builds on; one whose base is missing, or is\n' +
+    'another file, cannot be restored. The exit code is 1 when there is such a one, and 4 when a file\n' +
+    'is damaged.',
   operands: ['DIR'],
   options: {},
   examples: [
@@ -113,7 +114,7 @@ function cells(checkpoint: CheckpointInfo, { isWhole }: KnownChain, nowMs: numbe
     `${indent}${version}`,
     kind,
     isWhole ? on : { text: `${on}, broken`, style: 'red' },
-    iso(createdMs).replace(/\.\d+Z$/, 'Z'),
+    isoSeconds(createdMs),
     relative(createdMs, nowMs),
     count(timers),
     bytes(checkpoint.bytes),

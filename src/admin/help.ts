@@ -1,8 +1,9 @@
 /** The help of a verb, and of the command. */
-import { pad } from './printable.ts'
+import { pad, widthOf } from './printable.ts'
 import type { Terminal } from './terminal.ts'
 import { type AnyVerb, COMMON_OPTIONS, type Options } from './verb.ts'
 
+const MAX_HELP_COLUMNS = 100
 const EXIT_CODES = '0 fine, 1 a problem was found, 2 wrong usage, 3 the store is in use, 4 corrupt'
 
 export function printVerbHelp(verb: AnyVerb, terminal: Terminal): void {
@@ -53,7 +54,24 @@ export function printCommandHelp(verbs: readonly AnyVerb[], terminal: Terminal):
 
 function printPairs(pairs: readonly (readonly [string, string])[], terminal: Terminal): void {
   const width = Math.max(...pairs.map(([name]) => name.length))
-  for (const [name, what] of pairs) terminal.print(`  ${terminal.style('cyan', pad(name, width))}  ${what}`)
+  const columns = Math.min(terminal.columns, MAX_HELP_COLUMNS) - width - 4
+  for (const [name, what] of pairs) {
+    const [first, ...rest] = wrapped(what, columns)
+    terminal.print(`  ${terminal.style('cyan', pad(name, width))}  ${first}`)
+    for (const line of rest) terminal.print(' '.repeat(width + 4) + line)
+  }
+}
+
+/** Lines of whole words; a word that is longer is a line of its own. */
+export function wrapped(text: string, columns: number): string[] {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1)
+    const isRoom = last !== undefined && widthOf(last) + 1 + widthOf(word) <= columns
+    if (isRoom) lines[lines.length - 1] = `${last} ${word}`
+    else lines.push(word)
+  }
+  return lines
 }
 
 function printExamples(examples: AnyVerb['examples'], terminal: Terminal): void {

@@ -46,9 +46,9 @@ export const inspect = defineVerb({
   name: 'inspect',
   summary: 'shows what is in a checkpoint or a store',
   description:
-    'Tells what it is, its services with schemas, watermarks and counts, and how its timers lie over time and over\n' +
-    'key groups. Of a checkpoint it reads header, index and a few blocks; of a store, which no service may have open,\n' +
-    'all timers. Times are in UTC.',
+    'Tells what it is, its services with schemas, watermarks and counts, and how its timers lie over\n' +
+    'time and over key groups. Of a checkpoint it reads header, index and a few blocks; of a store,\n' +
+    'which no service may have open, all timers. Times are in UTC.',
   operands: ['FILE|STORE'],
   options,
   examples: [

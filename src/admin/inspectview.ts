@@ -7,7 +7,7 @@ import type { InspectedHeader, InspectedService, InspectedTimes } from './inspec
 import { printable, shown } from './printable.ts'
 import { type Cell, Table } from './table.ts'
 import type { Terminal } from './terminal.ts'
-import { bytes, count, counted, duration, iso, moment } from './units.ts'
+import { bytes, count, counted, duration, iso, isoSeconds, moment } from './units.ts'
 
 const MAX_KEY_GROUP_BARS = 16
 const MAX_METADATA_LINES = 40
@@ -26,13 +26,18 @@ export function printFacts(
 
 export function printHeader(terminal: Terminal, header: InspectedHeader): void {
   terminal.print(terminal.style('bold', printable(header.path)))
-  printFacts(terminal, header.kind === 'store' ? storeFacts(header) : checkpointFacts(header, terminal.nowMs))
+  printFacts(terminal, headerFacts(header, terminal.nowMs))
   const { metadata } = header
   if (metadata === undefined) return
   const lines = JSON.stringify(metadata, null, 2).split('\n').map(printable)
   printFacts(terminal, [
     ['metadata', lines.length > MAX_METADATA_LINES ? shown(metadata) : lines.join('\n    ')],
   ])
+}
+
+/** Names and what they stand for. */
+export function headerFacts(header: InspectedHeader, nowMs: number): [string, string][] {
+  return header.kind === 'store' ? storeFacts(header) : checkpointFacts(header, nowMs)
 }
 
 function commonFacts({ storeId, version, maxParallelism, keyGroups }: InspectedHeader): [string, string][] {
@@ -96,7 +101,8 @@ export function printServices(terminal: Terminal, services: readonly InspectedSe
       const queue = service[domain]
       if (queue === undefined) continue
       const cells: Cell[] = [name, domainName, count(queue.count)]
-      for (const bound of [queue.earliest, queue.latest]) cells.push(bound === undefined ? '' : iso(bound))
+      for (const bound of [queue.earliest, queue.latest])
+        cells.push(bound === undefined ? '' : isoSeconds(bound))
       table.add(...cells)
       name = ''
     }

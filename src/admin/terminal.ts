@@ -3,6 +3,7 @@
  *
  * - Lines are gathered, and written many at a time. A verb that writes many awaits `drained()` now and then.
  * - Whoever reads stdout may go away (`| head`): the next line then ends the verb, silently, by {@link ReaderGone}.
+ *   So does an interrupt, once a verb has asked for the `signal`.
  * - Colour where a person looks, unless NO_COLOR is set; FORCE_COLOR has it in a pipe, too.
  */
 import { styleText } from 'node:util'
@@ -170,6 +171,7 @@ export class Terminal {
   }
 
   #refuse(): void {
+    this.#interrupted.signal.throwIfAborted()
     if (this.#failure === undefined) return
     const { code } = this.#failure as NodeJS.ErrnoException
     throw code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED' ? new ReaderGone() : this.#failure

@@ -75,6 +75,11 @@ export function iso(timestamp: number): string {
   return Math.abs(timestamp) <= MAX_DATE_MS ? new Date(timestamp).toISOString() : String(timestamp)
 }
 
+/** ISO 8601 to the second, for tables. */
+export function isoSeconds(timestamp: number): string {
+  return iso(timestamp).replace(/\.\d+Z$/, 'Z')
+}
+
 /** ISO 8601, the number, and how far from now. */
 export function moment(timestamp: number, nowMs: number): string {
   if (Math.abs(timestamp) > MAX_DATE_MS) return String(timestamp)

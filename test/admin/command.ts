@@ -1,7 +1,7 @@
 // The command as users have it: built, and run in a process of its own.
 
 import { execFileSync, spawn } from 'node:child_process'
-import { chmodSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../support/repository.ts'
 
@@ -18,9 +18,11 @@ export function buildCommand(): string {
   process.once('exit', () => rmSync(built, { recursive: true, force: true }))
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
   // Types are checked elsewhere.
-  const options = ['--noCheck', '--declaration', 'false', '--outDir', built]
-  execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json', ...options], { cwd: root })
-  const script = join(built, 'src', 'admin', 'tidemark.js')
+  const options = ['--noCheck', '--declaration', 'false', '--outDir', join(built, 'dist')]
+  const args = [tsc, '-p', 'tsconfig.build.json', ...options]
+  execFileSync(process.execPath, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
+  copyFileSync(join(root, 'package.json'), join(built, 'package.json'))
+  const script = join(built, 'dist', 'src', 'admin', 'tidemark.js')
   chmodSync(script, 0o755)
   mkdirSync(join(built, 'bin'))
   symlinkSync(script, bin)

@@ -1,0 +1,62 @@
+// timeout: 400s
+// A checkpoint of a million timers: whatever a verb reads of it, its memory stays bounded.
+
+import path from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { openStore } from '../support/store.ts'
+import { temporaryDirectory } from '../support/tmp.ts'
+import { buildCommand, tidemark } from './command.ts'
+
+const TIMERS = 1_000_000
+const MAX_MEMORY_MB = 200
+const directory = temporaryDirectory('large')
+buildCommand()
+const file = await makeCheckpoint()
+
+/** Has Node tell, when it ends, how much memory it took at most. */
+const TELL = `data:text/javascript,${encodeURIComponent(
+  "process.on('exit', () => process.stderr.write('memory ' + process.resourceUsage().maxRSS))",
+)}`
+
+async function makeCheckpoint(): Promise<string> {
+  const store = await openStore(path.join(directory, 'store'))
+  const orders = await store.service('orders')
+  for (let from = 0; from < TIMERS; from += 10_000) {
+    const timers = Array.from({ length: 10_000 }, (_, i) => ({
+      key: `order-${from + i}`,
+      namespace: 'payment',
+      timestamp: 1_700_000_000_000 + (((from + i) * 7919) % 100_000_000),
+    }))
+    await orders.processingTime.registerMany(timers)
+  }
+  const { path: full } = await store.checkpoint(directory)
+  await store.close()
+  return full
+}
+
+async function within(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await tidemark([...args], { node: ['--import', TELL] })
+  assert.is(code, 0, stderr)
+  const memory = Number(/memory (\d+)$/.exec(stderr)![1]) / 1024
+  console.log(`${args.filter((arg) => arg !== file).join(' ')}: ${Math.round(memory)} MB`)
+  assert.ok(memory < MAX_MEMORY_MB, `${Math.round(memory)} MB`)
+  return stdout
+}
+
+test('inspect, from index and a few blocks', async () => {
+  assert.match(await within('inspect', file), /content +1,000,000 timers/)
+})
+
+test('inspect --exact, from every timestamp', async () => {
+  const { overTime } = JSON.parse(await within('inspect', file, '--exact', '--json'))
+  const counted = overTime.bars.reduce((sum: number, { count }: { count: number }) => sum + count, 0)
+  assert.is(counted + overTime.earlier + overTime.later, TIMERS)
+})
+
+test('inspect --timers, of every timer', async () => {
+  const listed = await within('inspect', file, '--timers', '--json')
+  assert.is(listed.split('\n').length - 1, TIMERS)
+})
+
+test.run()
