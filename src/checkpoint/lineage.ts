@@ -86,9 +86,13 @@ export class Lineages {
 }
 
 async function areThere(lineage: Lineage): Promise<boolean> {
-  for (const { path: file, bytes } of lineage) {
-    const stats = await fs.promises.stat(file).catch(() => undefined)
-    if (stats?.size !== bytes) return false
-  }
-  return lineage.length > 0
+  const sizes = await Promise.all(
+    lineage.map(({ path: file }) =>
+      fs.promises.stat(file).then(
+        ({ size }) => size,
+        () => -1,
+      ),
+    ),
+  )
+  return lineage.length > 0 && lineage.every(({ bytes }, i) => sizes[i] === bytes)
 }
