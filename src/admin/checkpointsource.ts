@@ -31,6 +31,7 @@ export async function openCheckpointSource(place: string, terminal: Terminal): P
       durationMs,
       sha256,
       index,
+      stream: (isWanted) => reader.stream(isWanted),
       timestamps: (isWanted) => reader.timestamps(isWanted),
     },
     timers: (range) => (header.kind === 'incremental' ? restored.timers(range) : wantedBlocks(reader, range)),

@@ -9,6 +9,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import type { PlacedBlock } from '../checkpoint/blockindex.ts'
+import type { BlockStream } from '../checkpoint/blockstream.ts'
 import type { CheckpointHeader } from '../checkpoint/header.ts'
 import { MARKER_FILE } from '../engine/directory.ts'
 import { invalidArgument, TidemarkError } from '../errors.ts'
@@ -40,6 +41,8 @@ export interface CheckpointFacts {
   sha256: string
   /** Its index; empty for an incremental checkpoint. */
   index: readonly PlacedBlock[]
+  /** Some of its blocks, one by one; an incremental checkpoint has none. */
+  stream(isWanted: (block: PlacedBlock) => boolean): BlockStream
   /** The timestamps of some of its blocks; an incremental checkpoint has none. */
   timestamps(
     isWanted: (block: PlacedBlock) => boolean,
