@@ -22,7 +22,13 @@ export type {
   RestoreSummary,
 } from './checkpoint/restore.ts'
 export type { Clock } from './clock.ts'
-export type { ServiceDefinition, TimerHandler } from './definition.ts'
+export type {
+  MigratedTimer,
+  MigratingTimer,
+  ServiceDefinition,
+  StoredServiceSchemas,
+  TimerHandler,
+} from './definition.ts'
 export { TidemarkError, type TidemarkErrorCode } from './errors.ts'
 export type { ContextQueue, HandlerContext, KeySelection, TimerId, TimerInput } from './firing/handler.ts'
 export type { Durability, EngineOptions, StoreOptions } from './options.ts'

@@ -20,12 +20,15 @@ import { openEngine } from './engine/open.ts'
 import { invalidArgument, TidemarkError } from './errors.ts'
 import { Firing } from './firing/firing.ts'
 import type { AnyHandler } from './firing/handler.ts'
+import { MIN_TIMESTAMP } from './limits.ts'
 import { trimOnClose } from './log/close.ts'
 import { CommitPipeline } from './log/pipeline.ts'
 import type { LogRetention } from './log/retention.ts'
-import type { ServiceState, StoreState } from './log/state.ts'
+import type { StoreState } from './log/state.ts'
 import { loadState } from './log/tail.ts'
 import { LogTrimmer } from './log/trimmer.ts'
+import { planStart, type StartPlan, startedMismatch } from './migrating/plan.ts'
+import { prepareService } from './migrating/start.ts'
 import { type CheckedOptions, checkOptions, defaultMaxParallelism, type StoreOptions } from './options.ts'
 import { TimerService } from './service.ts'
 import { takeCut } from './snapshot/cut.ts'
@@ -34,6 +37,8 @@ import { RunningSnapshots } from './snapshot/running.ts'
 import { Snapshot } from './snapshot/snapshot.ts'
 import { type Finding, verifyStore } from './snapshot/verify.ts'
 import { TimerCodec } from './timer/codec.ts'
+import { parseSchemas } from './timer/schematext.ts'
+import { ownerOf } from './timer/servicename.ts'
 
 export interface StoreStats {
   /** Version of the newest durable commit. */
@@ -164,7 +169,9 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
 
   /**
    * Starts a service: what is overdue begins to fire once its handler is here. Again with equal schemas: the same
-   * instance, the first handlers stay. Rejects with TIDEMARK_SERVICE_MISMATCH where its schemas are others.
+   * instance, the first handlers stay. With other schemas than those that are stored it starts where all that may be stored
+   * can be read under them, and otherwise once the definition's `migrate` has converted every timer. Rejects with
+   * TIDEMARK_SERVICE_MISMATCH where there is no `migrate`, or it cannot convert a timer; then nothing was changed.
    */
   async service<
     K extends z.ZodType = z.ZodString,
@@ -177,10 +184,12 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
     this.#refuse()
     const schemas = checkDefinition(name, definition as AnyDefinition)
     const known = this.#services.get(name)
-    const stored = known?.schemas ?? this.#opened.state.serviceByName.get(name)?.schemas
-    if (stored !== undefined && stored !== schemas) throw mismatch(name, stored, schemas)
-    if (known !== undefined) return (await known.started) as never
-    const started = this.#startService(name, schemas, definition as AnyDefinition)
+    if (known !== undefined) {
+      if (known.schemas !== schemas) throw startedMismatch(name, known.schemas, schemas)
+      return (await known.started) as never
+    }
+    const plan = planStart(this.#opened.state, name, schemas, definition.migrate !== undefined)
+    const started = this.#startService(name, plan, definition as AnyDefinition)
     this.#services.set(name, { schemas, started })
     started.catch(() => this.#services.delete(name))
     return (await started) as never
@@ -188,21 +197,15 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
 
   async #startService(
     name: string,
-    schemas: string,
+    plan: StartPlan,
     definition: AnyDefinition,
   ): Promise<TimerService<never, never, never>> {
     const { engine, state, record, options } = this.#opened
-    const service = await new Promise<ServiceState>((resolve, reject) => {
-      this.#pipeline.submit({
-        kind: 'service',
-        name,
-        schemas,
-        settle: { resolve, reject },
-        answer: undefined,
-      })
-    })
+    const hasEarlier = parseSchemas(plan.schemas).earlier !== undefined
+    const codec = new TimerCodec(definition, state.maxParallelism, record.keyGroups, hasEarlier)
+    const preparing = { engine, pipeline: this.#pipeline, refuse: () => this.#refuse() }
+    const service = await prepareService(preparing, name, plan, codec, definition.migrate)
     this.#refuse()
-    const codec = new TimerCodec(definition, state.maxParallelism, record.keyGroups)
     const { onEventTime, onProcessingTime } = definition as {
       onEventTime?: AnyHandler
       onProcessingTime?: AnyHandler
@@ -215,9 +218,8 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
   /** A consistent view of all timers; release it when it is read. It includes every call made before, awaited or not. */
   async snapshot(): Promise<Snapshot> {
     this.#refuse()
-    const { engine, state } = this.#opened
-    const { running } = await takeCut(this.#pipeline, this.#running)
-    return new Snapshot(engine, running, state)
+    const { running, services } = await takeCut(this.#pipeline, this.#running)
+    return new Snapshot(this.#opened.engine, running, services)
   }
 
   /**
@@ -233,23 +235,25 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
   /** What the store holds and does, at once, exactly. */
   stats(): StoreStats {
     const { state, retention } = this.#opened
-    // From entries: a service may have any name, `__proto__` too.
-    const services = Object.fromEntries(
-      state.services.map(({ name, appliedWatermark, eventTime, processingTime }) => [
-        name,
-        {
-          watermark: appliedWatermark,
-          eventTime: eventTime.appliedCount,
-          processingTime: processingTime.appliedCount,
-        },
-      ]),
-    )
+    const services = new Map<string, StoreStats['services'][string]>()
+    for (const { name, appliedWatermark, eventTime, processingTime } of state.services) {
+      const owner = ownerOf(name)
+      if (owner === undefined) continue
+      // While its timers are being converted a service has two, of which one has its watermark.
+      const other = services.get(owner) ?? { watermark: MIN_TIMESTAMP, eventTime: 0, processingTime: 0 }
+      services.set(owner, {
+        watermark: Math.max(other.watermark, appliedWatermark),
+        eventTime: other.eventTime + eventTime.appliedCount,
+        processingTime: other.processingTime + processingTime.appliedCount,
+      })
+    }
     return {
       version: state.appliedVersion,
       runningSnapshots: this.#running.count,
       retired: state.appliedRetired,
       log: { entries: retention.entries, bytes: retention.bytes },
-      services,
+      // From entries: a service may have any name, `__proto__` too.
+      services: Object.fromEntries(services),
     }
   }
 
@@ -343,13 +347,5 @@ function checkParallelism(location: string, record: StoreRecord, options: Checke
   if (asked === undefined || asked === record.maxParallelism) return
   throw invalidArgument(
     `maxParallelism of ${location} is ${record.maxParallelism} for good, not ${asked}: leave the option out`,
-  )
-}
-
-function mismatch(name: string, stored: string, given: string): TidemarkError {
-  return new TidemarkError(
-    'TIDEMARK_SERVICE_MISMATCH',
-    `service '${name}' has other schemas.\n  stored: ${stored}\n  given:  ${given}\n` +
-      'Start it with the stored ones, or under another name.',
   )
 }

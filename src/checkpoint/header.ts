@@ -11,6 +11,7 @@ import {
 } from '../limits.ts'
 import type { CutQueue, CutService } from '../snapshot/cut.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
+import { RESERVED_NAME_BYTES } from '../timer/servicename.ts'
 import { utf8Length } from '../timer/text.ts'
 import type { CheckpointBase, CheckpointCut, CheckpointKind } from './cut.ts'
 import { check } from './format.ts'
@@ -160,7 +161,7 @@ export function parseService(bytes: Buffer, id: number): CutService {
   const fields = parseObject(bytes)
   return {
     id: whole(fields, 'id', id, id),
-    name: text(fields, 'name', MAX_SERVICE_NAME_BYTES),
+    name: text(fields, 'name', MAX_SERVICE_NAME_BYTES + RESERVED_NAME_BYTES),
     schemas: text(fields, 'schemas', MAX_SERVICE_SCHEMA_BYTES),
     watermark: whole(fields, 'watermark', Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
     eventTime: parseQueue(fields, 'eventTime'),

@@ -12,6 +12,7 @@ import type { TidemarkError } from '../errors.ts'
 import { addToSetHash } from '../timer/checksum.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
 import type { TimeDomain } from '../timer/identity.ts'
+import { FREE_NAME } from '../timer/servicename.ts'
 import { type DecodedBlock, decodeBlock } from './blockdecoder.ts'
 import { type BlockRecord, type PlacedBlock, parseBlockRecords } from './blockindex.ts'
 import { decodeTimestamps } from './blockrows.ts'
@@ -136,11 +137,12 @@ export async function readHeader({ path, file, preamble, footer }: OpenFile): Pr
   return source.naming('its header', async () => {
     const head = parseHead(await content('header'))
     const header: CheckpointHeader = { ...head, services: [] }
-    const names = new Set<string>()
+    const names = new Set<string | number>()
     for (let id = 0; id < head.serviceCount; id++) {
       const service = parseService(await content('service'), id)
       header.services.push(service)
-      names.add(service.name)
+      // Any number of numbers may be free.
+      names.add(service.name === FREE_NAME ? id : service.name)
     }
     check(names.size === header.services.length, 'two services have one name')
     check(source.atEnd && crc === footer.headerCrc, 'it is not the header that the footer tells of')

@@ -20,6 +20,7 @@ import { ServiceState, StoreState } from '../log/state.ts'
 import { checkOptions } from '../options.ts'
 import { addToSetHash } from '../timer/checksum.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
+import { ownersOf } from '../timer/servicename.ts'
 import type { DecodedBlock } from './blockdecoder.ts'
 import { corruptCheckpoint, FormatProblem } from './format.ts'
 import { TimerLoader } from './loader.ts'
@@ -72,7 +73,7 @@ export class StoreBuilder {
   }
 
   get services(): string[] {
-    return this.#state.services.map(({ name }) => name)
+    return ownersOf(this.#state.services.map(({ name }) => name))
   }
 
   /** Returns how many timers the store has. */

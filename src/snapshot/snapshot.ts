@@ -5,10 +5,11 @@ import type { Engine } from '../engine/engine.ts'
 import { END } from '../engine/keyspaces.ts'
 import { invalidArgument, requireObject, requireTimestamp, TidemarkError } from '../errors.ts'
 import { MAX_TIMESTAMP, MIN_TIMESTAMP } from '../limits.ts'
-import type { StoreState } from '../log/state.ts'
 import { parseIdentity, queuePrefix, type TimeDomain } from '../timer/identity.ts'
 import { decodePart } from '../timer/schema.ts'
+import { ownerOf } from '../timer/servicename.ts'
 import { parseTrusted, payloadText } from '../timer/stored.ts'
+import type { CutService } from './cut.ts'
 import type { RunningSnapshot } from './running.ts'
 import { type VisibleChunk, type WalkOptions, walkVisible } from './walk.ts'
 
@@ -41,11 +42,17 @@ export class Snapshot {
   readonly #running: RunningSnapshot
   readonly #services: ReadonlyMap<number, string>
 
-  constructor(engine: Engine, running: RunningSnapshot, state: StoreState) {
+  /** `services`: those of the cut. */
+  constructor(engine: Engine, running: RunningSnapshot, services: readonly CutService[]) {
     this.version = running.version
     this.#engine = engine
     this.#running = running
-    this.#services = new Map(state.services.map((service) => [service.id, service.name]))
+    const owners = new Map<number, string>()
+    for (const { id, name } of services) {
+      const owner = ownerOf(name)
+      if (owner !== undefined) owners.set(id, owner)
+    }
+    this.#services = owners
   }
 
   /**
@@ -63,7 +70,7 @@ export class Snapshot {
     const key = filter.key === undefined ? undefined : JSON.stringify(filter.key)
     const namespace = filter.namespace === undefined ? undefined : JSON.stringify(filter.namespace)
     this.#check()
-    for await (const chunk of this.#chunks(this.#range(filter))) {
+    for await (const chunk of this.#chunks(this.#ranges(filter))) {
       for (let i = 0; i < chunk.identities.length; i++) {
         const timer = decodeTimer(chunk.identities[i]!, chunk.values[i]!, chunk.checksums[i]!, this.#services)
         if (filter.service !== undefined && timer.service !== filter.service) continue
@@ -78,20 +85,19 @@ export class Snapshot {
   }
 
   /** Where a service's timers, and those of one domain, begin and end. */
-  #range({ service, domain }: SnapshotFilter): WalkOptions {
-    if (service === undefined) return {}
+  #ranges({ service, domain }: SnapshotFilter): WalkOptions[] {
+    if (service === undefined) return [{}]
+    const [first, last] = domain === undefined ? (['eventTime', 'processingTime'] as const) : [domain, domain]
+    const ranges: WalkOptions[] = []
     for (const [id, name] of this.#services) {
-      if (name !== service) continue
-      const [first, last] =
-        domain === undefined ? (['eventTime', 'processingTime'] as const) : [domain, domain]
-      return { from: queuePrefix(id, first), to: queuePrefix(id, last) + END }
+      if (name === service) ranges.push({ from: queuePrefix(id, first), to: queuePrefix(id, last) + END })
     }
-    return { from: END, to: END }
+    return ranges
   }
 
-  async *#chunks(range: WalkOptions): AsyncGenerator<VisibleChunk> {
+  async *#chunks(ranges: readonly WalkOptions[]): AsyncGenerator<VisibleChunk> {
     try {
-      yield* walkVisible(this.#engine, this.version, range)
+      for (const range of ranges) yield* walkVisible(this.#engine, this.version, range)
     } catch (error) {
       // A store that closes under a reader fails its read: that is not what the reader should hear.
       this.#check()

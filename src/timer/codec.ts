@@ -33,10 +33,11 @@ export class TimerCodec {
   readonly #maxParallelism: number
   readonly #keyGroups: KeyGroupRange
 
-  constructor(schemas: ServiceSchemas, maxParallelism: number, keyGroups: KeyGroupRange) {
+  /** `hasEarlier`: payloads may be stored with properties that their schema does not name any more. */
+  constructor(schemas: ServiceSchemas, maxParallelism: number, keyGroups: KeyGroupRange, hasEarlier = false) {
     this.#key = compilePart(schemas.key, 'key', MAX_KEY_BYTES)
     this.#namespace = compilePart(schemas.namespace, 'namespace', MAX_NAMESPACE_BYTES)
-    this.#payload = compilePayload(schemas.payload, MAX_PAYLOAD_BYTES)
+    this.#payload = compilePayload(schemas.payload, MAX_PAYLOAD_BYTES, hasEarlier)
     this.#maxParallelism = maxParallelism
     this.#keyGroups = keyGroups
   }

@@ -139,8 +139,8 @@ function compileEncode(schema: z.ZodType, field: string): (value: unknown) => un
   }
 }
 
-function compileDecode(schema: z.ZodType): (encoded: unknown) => unknown {
-  return isPlain(schema) ? (encoded) => encoded : (encoded) => z.decode(schema, encoded)
+function compileDecode(schema: z.ZodType, hasEarlier = false): (encoded: unknown) => unknown {
+  return isPlain(schema) && !hasEarlier ? (encoded) => encoded : (encoded) => z.decode(schema, encoded)
 }
 
 function checkLength(text: string, maxBytes: number, field: string): void {
@@ -200,8 +200,15 @@ function requireString(field: string): (value: unknown) => string {
   }
 }
 
-/** A codec for payloads: JSON text, '' for none; without a schema, none is taken. */
-export function compilePayload(schema: z.ZodType | undefined, maxBytes: number): TextCodec {
+/**
+ * A codec for payloads: JSON text, '' for none; without a schema, none is taken. `hasEarlier`: what is stored may have
+ * properties that the schema does not name any more, and they are left out.
+ */
+export function compilePayload(
+  schema: z.ZodType | undefined,
+  maxBytes: number,
+  hasEarlier = false,
+): TextCodec {
   if (schema === undefined) {
     return {
       encode: (value) => {
@@ -214,7 +221,7 @@ export function compilePayload(schema: z.ZodType | undefined, maxBytes: number):
     }
   }
   const encode = compileEncode(schema, 'payload')
-  const decode = compileDecode(schema)
+  const decode = compileDecode(schema, hasEarlier)
   return {
     encode: (value) => {
       const encoded = encode(value)

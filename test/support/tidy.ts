@@ -23,6 +23,7 @@ export const layers: readonly (readonly string[])[] = [
   ['src/admin/'],
   ['src/testing.ts'],
   ['src/store.ts'],
+  ['src/migrating/'],
   ['src/definition.ts'],
   ['src/service.ts'],
   ['src/checkpoint/'],
