@@ -13,6 +13,7 @@ import type { AnyVerb } from './verb.ts'
 const VERBS: Record<string, () => Promise<AnyVerb>> = {
   checkpoints: async () => (await import('./checkpoints.ts')).checkpoints,
   inspect: async () => (await import('./inspect.ts')).inspect,
+  diff: async () => (await import('./diff.ts')).diff,
 }
 
 process.exitCode = await main(process.argv.slice(2))
