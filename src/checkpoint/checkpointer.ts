@@ -96,8 +96,10 @@ export class Checkpointer {
     const id = randomUUID()
     this.#idsUnderWay.set(id, undefined)
     let cut: Cut | undefined
+    let createdMs = 0
     try {
       cut = await takeCut(pipeline, snapshots, (version) => {
+        createdMs = this.#parts.options.clock.now()
         if (options.incremental !== true) return
         // All that is there stays until it is known what this one builds on; what comes stays for the next.
         for (const first of [retention.oldest, version]) {
@@ -105,7 +107,7 @@ export class Checkpointer {
         }
       })
       const base = options.incremental === true ? await this.#baseFor(id, directory, cut, options) : undefined
-      const told = this.#describe(id, cut, base, options, metadata)
+      const told = this.#describe(id, createdMs, cut, base, options, metadata)
       const either = [this.#closing.signal, ...(options.signal === undefined ? [] : [options.signal])]
       const written = await this.#client.run(told, directory, { ...options, signal: AbortSignal.any(either) })
       this.#completed(directory, told, written, holds[1])
@@ -145,6 +147,7 @@ export class Checkpointer {
 
   #describe(
     checkpointId: string,
+    createdMs: number,
     { running, services, chain, pauseMs }: Cut,
     base: CheckpointBase | undefined,
     { savepoint }: CheckpointOptions,
@@ -159,7 +162,7 @@ export class Checkpointer {
       checkpointId,
       version: running.version,
       chain,
-      createdMs: this.#parts.options.clock.now(),
+      createdMs,
       pauseMs,
       maxParallelism,
       keyGroups,

@@ -63,6 +63,12 @@ export function checkpointFileName({
   return `${stem}-${String(version).padStart(12, '0')}-${checkpointId.slice(0, 8)}.tidemark`
 }
 
+/** The version that a file's name tells of; undefined where it is named otherwise. */
+export function versionInFileName(file: string): number | undefined {
+  const match = /(?:^|\/)(?:checkpoint|savepoint)-(\d{12,16})-[0-9a-f]{8}\.tidemark$/.exec(file)
+  return match === null ? undefined : Number(match[1])
+}
+
 /** The file that an incremental checkpoint builds on, beside its own: never a path that the file itself could choose. */
 export function baseFileName({ version, checkpointId }: CheckpointBase): string {
   return checkpointFileName({ kind: 'full', version, checkpointId })

@@ -3,14 +3,15 @@
  *
  * - Several sources are the parts of what was one store: of one max parallelism, without a key group in common, and
  *   together with every key group that is wanted.
- * - A service is the same in every source by its name, and must have the same schemas. Its watermark is the lowest: what one
- *   part has not reached, the whole has not.
+ * - A service is the same in every source by its name, and must have the same schemas. Its watermark is the lowest:
+ *   what one part has not reached, the whole has not.
  */
 import { invalidArgument, TidemarkError } from '../errors.ts'
 import { ServiceState, type StoreState } from '../log/state.ts'
 import type { CutService } from '../snapshot/cut.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
-import { type CheckpointChain, closeChain, fileWithVersion, openChain } from './chain.ts'
+import { type CheckpointChain, closeChain, openChain } from './chain.ts'
+import { fileWithVersion } from './choice.ts'
 import { Translation } from './translation.ts'
 
 /** One chain of files, and what is wanted of it. */
@@ -136,7 +137,7 @@ export function mergeServices(sources: readonly RestoreSource[], state: StoreSta
   })
 }
 
-/** One source alone begins with its full checkpoint, and its log entries tell what came; of several, the last file counts. */
+/** One source alone begins with its full checkpoint, and its log tells what came; of several, the last file counts. */
 function servicesAtStart({ chain }: RestoreSource, isOnly: boolean): readonly CutService[] {
   return (isOnly ? chain[0]! : chain.at(-1)!).header.services
 }
@@ -153,7 +154,8 @@ function mergeService(service: CutService, state: StoreState, isOnly: boolean): 
   if (known.schemas !== schemas) {
     throw new TidemarkError(
       'TIDEMARK_SERVICE_MISMATCH',
-      `service '${name}' has other schemas in another of the checkpoints.\n  one:     ${known.schemas}\n  another: ${schemas}\n` +
+      `service '${name}' has other schemas in another of the checkpoints.\n` +
+        `  one:     ${known.schemas}\n  another: ${schemas}\n` +
         'Restore and start each on its own first, so that they come to the same schemas.',
     )
   }

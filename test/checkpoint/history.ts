@@ -1,0 +1,200 @@
+// What stood in a store at every version it went through: its log, read while it is open and folded here, entry by entry.
+//
+// - Folded without the code that restores: an event is a change of a map, and a version is a copy of it.
+// - What is folded is held against the store itself each time that the log is read: it is what stands there.
+
+import { realpath } from 'node:fs/promises'
+import * as assert from 'uvu/assert'
+import { openClassicEngine } from '../../src/engine/classic.ts'
+import type { Engine, Entry } from '../../src/engine/engine.ts'
+import { logKey } from '../../src/engine/keyspaces.ts'
+import { type LoggedEvent, parseEntry, parseEvents } from '../../src/log/entry.ts'
+import { checkOptions } from '../../src/options.ts'
+import { withChecksum } from '../../src/timer/checksum.ts'
+import { escapePart, IDENTITY_QUEUE_END } from '../../src/timer/identity.ts'
+import { dueKey, dueValue, orderTextOf, parseStored } from '../../src/timer/stored.ts'
+import { compareStored, decodeDigits, encodeCount, encodePair } from '../../src/timer/text.ts'
+import { inStore } from '../support/store.ts'
+
+interface Service {
+  name: string
+  schemas: string
+  watermark: number
+}
+
+interface Range {
+  start: number
+  end: number
+}
+
+/** What stood before a version: that is what a checkpoint of this version holds. */
+export interface Moment {
+  version: number
+  /** Value by key, as the `timers` space has them. */
+  timers: ReadonlyMap<string, string>
+  services: readonly Service[]
+  /** Characters of the log entries before this version. */
+  logCharacters: number
+}
+
+const firstWatermark = -(2 ** 53 - 1)
+
+export class History {
+  readonly #moments = new Map<number, Moment>()
+  #timers = new Map<string, string>()
+  #services: Service[] = []
+  #characters = 0
+  #engine: Engine | undefined
+
+  /** A history begins where nothing has been committed; the directory's store must be open in this process. */
+  static async of(directory: string): Promise<History> {
+    const history = new History()
+    history.#note(1)
+    await history.attach(directory)
+    return history
+  }
+
+  /** Opens a second handle of the LevelDB: `detach` closes it, before the store is closed. */
+  async attach(directory: string): Promise<void> {
+    this.#engine = await openClassicEngine(await realpath(directory), checkOptions({}).engine, true)
+  }
+
+  async detach(): Promise<void> {
+    await this.#engine?.close()
+    this.#engine = undefined
+  }
+
+  get newest(): number {
+    return Math.max(...this.#moments.keys())
+  }
+
+  at(version: number): Moment {
+    const moment = this.#moments.get(version)
+    assert.ok(moment, `nothing is known of version ${version}`)
+    return moment as Moment
+  }
+
+  /** Follows the log to its end, while nothing is being committed: what stands is what was folded. */
+  async note(): Promise<Moment> {
+    for (const [key, value] of await readSpace(this.#engine!, 'l', logKey(this.newest)))
+      this.#fold(key, value)
+    const moment = this.at(this.newest)
+    assert.equal(await readSpace(this.#engine!, 't'), inOrder(moment.timers))
+    return moment
+  }
+
+  /** Goes back to an earlier version: what came after it never was. */
+  forget(version: number): void {
+    for (const later of this.#moments.keys()) if (later > version) this.#moments.delete(later)
+    const { timers, services, logCharacters } = this.at(version)
+    this.#timers = new Map(timers)
+    this.#services = services.map((service) => ({ ...service }))
+    this.#characters = logCharacters
+  }
+
+  #note(version: number): void {
+    const services = this.#services.map((service) => ({ ...service }))
+    const timers = new Map(this.#timers)
+    this.#moments.set(version, { version, timers, services, logCharacters: this.#characters })
+  }
+
+  #fold(key: string, value: string): void {
+    const entry = parseEntry(key, value)!
+    assert.is(entry.version, this.newest, 'an entry is missing')
+    for (const event of parseEvents(value, entry)) this.#apply(event, entry.version)
+    this.#characters += value.length
+    this.#note(entry.version + 1)
+  }
+
+  #apply(event: LoggedEvent, version: number): void {
+    switch (event.kind) {
+      case 'service': {
+        const { serviceId, name, schemas } = event
+        const watermark = this.#services[serviceId]?.watermark ?? firstWatermark
+        this.#services[serviceId] = { name, schemas, watermark }
+        break
+      }
+      case 'watermark':
+        this.#services[event.serviceId]!.watermark = event.watermark
+        break
+      case 'register':
+        assert.not(this.#timers.has(event.identity))
+        this.#put(event.identity, `${orderTextOf(version, event.place)}-`, event.payload)
+        break
+      case 'payload': {
+        const { createVersion, orderText } = parseStored(event.identity, this.#timers.get(event.identity)!)!
+        assert.is(orderText, event.orderText)
+        const since = createVersion === version ? '-' : encodeCount(version)
+        this.#put(event.identity, orderText + since, event.payload)
+        break
+      }
+      case 'delete':
+      case 'fire':
+        assert.ok(this.#timers.get(event.identity)?.startsWith(event.orderText))
+        this.#timers.delete(event.identity)
+        break
+      case 'purge':
+        break
+    }
+  }
+
+  #put(identity: string, head: string, payload: string): void {
+    this.#timers.set(identity, withChecksum(identity, head + payload))
+  }
+}
+
+/** All entries of a space, from a key on, as LevelDB has them. */
+async function readSpace(engine: Engine, space: string, from = space): Promise<Entry[]> {
+  return engine.scan({ from, to: `${space}\u{10ffff}`, limit: 1_000_000 }).read()
+}
+
+function inOrder(entries: Iterable<readonly [string, string]>): Entry[] {
+  return Array.from(entries, ([key, value]): Entry => [key, value]).sort(([a], [b]) => compareStored(a, b))
+}
+
+/** The key group of a timer's identity. */
+export function keyGroupIn(identity: string): number {
+  return decodeDigits(identity, IDENTITY_QUEUE_END, 3)
+}
+
+/**
+ * A restored store is what stood at a moment, byte by byte: timers, due entries, services and their schemas; and by its
+ * own account: versions, counts, watermarks, and nothing to be found.
+ */
+export async function assertRestored(location: string, moment: Moment, keyGroups?: Range): Promise<void> {
+  const { start, end } = keyGroups ?? { start: 0, end: 32767 }
+  const timers = inOrder(moment.timers).filter(
+    ([identity]) => keyGroupIn(identity) >= start && keyGroupIn(identity) <= end,
+  )
+  const due = timers.map(([identity, value]): Entry => {
+    const key = dueKey(identity, parseStored(identity, value)!.orderText)
+    return [key, dueValue(key, identity)]
+  })
+  const services = moment.services.map(({ name, schemas }, id): Entry => {
+    const key = `m-${encodePair(id)}`
+    return [key, withChecksum(key, `${escapePart(name)}\0${schemas}`)]
+  })
+  const engine = await openClassicEngine(location, checkOptions({}).engine, true)
+  try {
+    assert.equal(await readSpace(engine, 't'), timers)
+    assert.equal(await readSpace(engine, 'd'), inOrder(due))
+    assert.equal(await readSpace(engine, 'm', 'm-'), services)
+    assert.equal(await readSpace(engine, 'r'), [])
+  } finally {
+    await engine.close()
+  }
+  await inStore(location, {}, async (store) => {
+    const stats = store.stats()
+    const count = (id: number, domain: 'e' | 'p') =>
+      timers.filter(([identity]) => identity.startsWith(`t${encodePair(id)}${domain}`)).length
+    assert.is(stats.version, moment.version - 1)
+    assert.is(stats.retired, 0)
+    assert.equal(
+      Object.entries(stats.services),
+      moment.services.map(({ name, watermark }, id) => [
+        name,
+        { watermark, eventTime: count(id, 'e'), processingTime: count(id, 'p') },
+      ]),
+    )
+  })
+}
