@@ -1,22 +1,24 @@
 // timeout: 400s
 // Periodic checkpoints: the schedule carried out by a store's clock, what is told of each, and what stays.
 
-import { existsSync } from 'node:fs'
+import fs, { existsSync } from 'node:fs'
 import { cp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { chainFinder } from '../../src/checkpoint/catalog.ts'
 import type { PeriodicCheckpointOptions } from '../../src/checkpoint/periodicoptions.ts'
+import { writeCheckpoint } from '../../src/checkpoint/writer.ts'
 import { TidemarkError } from '../../src/errors.ts'
 import { listCheckpoints, TimerStore } from '../../src/index.ts'
 import { ManualClock } from '../../src/testing.ts'
 import { HeldClock } from '../support/clocks.ts'
-import { eventually, inTime, turns } from '../support/eventually.ts'
+import { eventually, gate, inTime, turns } from '../support/eventually.ts'
 import { randomFrom, seed } from '../support/random.ts'
 import { rejects } from '../support/refusals.ts'
 import { all, inStore, openStore, type Store, withDirectory, withStore } from '../support/store.ts'
 import { toldBy, withHeld } from './periodic.ts'
+import { sampleOf } from './sample.ts'
 
 // the schedule
 
@@ -798,6 +800,75 @@ test('a store whose directory was put back takes what it has not reached for ano
       assert.equal(await versionsIn(directory!), [version, ...before.slice(1)])
       assert.is((await store.checkpoints.latest())!.version, version)
     })
+  })
+})
+
+test('what one under way builds on stays until that is complete', async () => {
+  await withHeld(new ManualClock(0), { intervalMs: 1000 }, async ({ checkpoints, taker, directory }) => {
+    const { engine, cut } = await sampleOf([])
+    const write = (version: number) => {
+      const mine = { ...cut, storeId: 'mine', version, checkpointId: `0000000${version}` }
+      return writeCheckpoint(engine, mine, directory)
+    }
+    const take = async () => {
+      const taken = checkpoints.trigger()
+      taker.last.complete()
+      await taken
+    }
+    for (const version of [1, 2]) await write(version)
+    // Until the store has come to their versions.
+    for (let i = 0; i < 3; i++) await take()
+    assert.equal(await versionsIn(directory), [2])
+    for (const version of [3, 4]) await write(version)
+    // While one chooses what it builds on, nothing goes.
+    const chosen = gate()
+    const choosing = taker.files.take(() => chosen.promise)
+    const taken = checkpoints.trigger()
+    taker.last.complete()
+    await turns()
+    assert.equal(await versionsIn(directory), [2, 3, 4])
+    taker.idsUnderWay.set('under way', '00000002')
+    chosen.open()
+    await Promise.all([choosing, taken])
+    assert.equal(await versionsIn(directory), [2, 4])
+    taker.idsUnderWay.clear()
+    await take()
+    assert.equal(await versionsIn(directory), [4])
+  })
+})
+
+test('an incremental one that begins while its base becomes old has a base when it is complete', async () => {
+  const { stat } = fs.promises
+  await withRunning({ intervalMs: 1000 }, async ({ store, directory, told, register }) => {
+    await register()
+    const base = await store.checkpoints.trigger()
+    const looked = gate()
+    const isLooking = gate()
+    fs.promises.stat = (async (path: string) => {
+      if (path === base.path) {
+        isLooking.open()
+        await looked.promise
+      }
+      return stat(path)
+    }) as never
+    try {
+      await register()
+      const incremental = store.checkpoint(directory, { incremental: true })
+      await isLooking.promise
+      await register()
+      const full = store.checkpoints.trigger()
+      await eventually(() => told.includes('completed 2'))
+      await turns(100)
+      assert.ok(existsSync(base.path))
+      looked.open()
+      assert.is((await incremental).base?.id, base.id)
+      await full
+      assert.ok(existsSync(base.path))
+      await store.checkpoints.trigger()
+      assert.is((await listCheckpoints(directory)).checkpoints.length, 1)
+    } finally {
+      fs.promises.stat = stat
+    }
   })
 })
 
