@@ -11,21 +11,19 @@ import type { Assembler } from './assembler.ts'
 import type { CheckpointCut } from './cut.ts'
 import { type FromAssistant, type ToAssistant, tellThrown, toldThrown } from './messages.ts'
 import type { Piece } from './pieces.ts'
-import { produceBlocks, type TaskCounter } from './production.ts'
-import { planTasks } from './sections.ts'
+import { produceBlocks, type SharedWork } from './production.ts'
 
 /** Assists the writer behind a port. Never rejects; resolves when the port is closed and nothing is being read. */
 export async function assist(
   engine: Promise<Engine>,
   cut: CheckpointCut,
-  counter: TaskCounter,
+  work: SharedWork,
   writer: MessagePort,
 ): Promise<void> {
   const line = new WriterLine(writer)
   try {
     const check = () => line.check()
-    const tasks = planTasks(cut)
-    await produceBlocks({ engine: await engine, cut, tasks, counter, check, send: line.send })
+    await produceBlocks({ engine: await engine, cut, work, check, send: line.send })
   } catch (error) {
     line.fail(error)
   }

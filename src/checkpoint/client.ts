@@ -8,8 +8,9 @@ import { TidemarkError } from '../errors.ts'
 import type { EngineOptions } from '../options.ts'
 import type { CheckpointCut, WrittenCheckpoint } from './cut.ts'
 import { WorkerPool } from './pool.ts'
+import { sharedWork } from './production.ts'
 import { planTasks } from './sections.ts'
-import type { RunOptions } from './thread.ts'
+import type { RunOptions, Sharing, WorkerThread } from './thread.ts'
 import { throwIfAborted } from './watch.ts'
 
 export interface ClientRunOptions extends RunOptions {
@@ -41,11 +42,23 @@ export class CheckpointClient {
     }
     throwIfAborted(signal, 'checkpoint')
     const writer = this.#pool.take()
-    const assistants = this.#pool.takeAssistants(writer, usefulWorkers(cut, parallelism) - 1)
     const either = AbortSignal.any([this.#closing.signal, ...(signal === undefined ? [] : [signal])])
-    const run = writer.run(cut, directory, { signal: either, onProgress }, assistants)
+    const run = writer.run(
+      cut,
+      directory,
+      { signal: either, onProgress },
+      this.#share(cut, writer, parallelism),
+    )
     this.#underWay.add(run)
     return run.finally(() => this.#underWay.delete(run))
+  }
+
+  /** Who shares the work, if anybody: the log is written by one, and so is what is no more than one task. */
+  #share(cut: CheckpointCut, writer: WorkerThread, parallelism: number): Sharing | undefined {
+    if (cut.kind === 'incremental' || parallelism === 1) return undefined
+    const work = sharedWork(planTasks(cut))
+    const most = Math.min(parallelism, work.tasks.length) - 1
+    return { work, assistants: this.#pool.takeAssistants(writer, most) }
   }
 
   /** Aborts what runs, and ends the workers. */
@@ -55,10 +68,4 @@ export class CheckpointClient {
     await Promise.allSettled(this.#underWay)
     await this.#pool.close()
   }
-}
-
-/** How many workers have something to do: the log is written by one, and so is what is no more than one task. */
-function usefulWorkers(cut: CheckpointCut, parallelism: number): number {
-  if (cut.kind === 'incremental' || parallelism === 1) return 1
-  return Math.min(parallelism, planTasks(cut).length)
 }

@@ -5,6 +5,7 @@ import type { EngineOptions } from '../options.ts'
 import type { CheckpointCut, WrittenCheckpoint } from './cut.ts'
 import type { CheckpointProgress } from './options.ts'
 import type { Piece } from './pieces.ts'
+import type { SharedWork } from './production.ts'
 
 /** What the worker starts with. */
 export interface WorkerStart {
@@ -16,17 +17,17 @@ export interface WorkerStart {
 
 /** Runs and assists have numbers of one series for each worker. */
 export type ToWorker =
-  | ({ type: 'run'; run: number; directory: string; assistants: MessagePort[] } & SharedWork)
-  | ({ type: 'assist'; run: number; writer: MessagePort } & SharedWork)
+  | {
+      type: 'run'
+      run: number
+      cut: CheckpointCut
+      directory: string
+      work: SharedWork | undefined
+      assistants: MessagePort[]
+    }
+  | { type: 'assist'; run: number; cut: CheckpointCut; work: SharedWork; writer: MessagePort }
   | { type: 'abort'; run: number }
   | { type: 'close' }
-
-/** What the workers of one checkpoint have in common. */
-export interface SharedWork {
-  cut: CheckpointCut
-  /** Of the counter of tasks. */
-  counter: SharedArrayBuffer
-}
 
 export type FromWorker =
   | { type: 'progress'; run: number; progress: CheckpointProgress }

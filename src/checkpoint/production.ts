@@ -13,37 +13,34 @@ import { encodeFrame } from './framewriter.ts'
 import { PieceSender, type SendPiece } from './pieces.ts'
 import type { WriteTask } from './sections.ts'
 
-/** Counts the tasks that were taken, for all threads together. */
-export class TaskCounter {
-  /** It crosses to other threads, which make a counter of it again. */
-  readonly shared: SharedArrayBuffer
-  readonly #taken: Int32Array
+/** What is to be done for one checkpoint: the same for all of its workers, to which it may be posted. */
+export interface SharedWork {
+  tasks: readonly WriteTask[]
+  /** How many of them were taken, as one Int32. */
+  taken: SharedArrayBuffer
+}
 
-  constructor(shared = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)) {
-    this.shared = shared
-    this.#taken = new Int32Array(shared)
-  }
-
-  /** Index of the next task that nobody has. */
-  take(): number {
-    return Atomics.add(this.#taken, 0, 1)
-  }
+export function sharedWork(tasks: readonly WriteTask[]): SharedWork {
+  return { tasks, taken: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT) }
 }
 
 export interface Production {
   engine: Engine
   cut: CheckpointCut
-  tasks: readonly WriteTask[]
-  counter: TaskCounter
+  work: SharedWork
   send: SendPiece
   /** Called now and then: throws when there is no use in going on. */
   check(): void
 }
 
 /** Does tasks until none is left. Resolves when the last piece is sent, which need not be taken yet. */
-export async function produceBlocks({ engine, cut, tasks, counter, send, check }: Production): Promise<void> {
+export async function produceBlocks({ engine, cut, work, send, check }: Production): Promise<void> {
   const pieces = new PieceSender(send)
-  let task = counter.take()
+  const { tasks } = work
+  const counter = new Int32Array(work.taken)
+  /** Index of a task that nobody else has. */
+  const take = () => Atomics.add(counter, 0, 1)
+  let task = take()
   const cutter = new BlockCutter(cut, async ({ record, bytes, isRepetitive }) => {
     const frame = encodeFrame({ type: 'block', entries: record.count, bytes, isRepetitive })
     await pieces.append(task, frame.head)
@@ -58,7 +55,7 @@ export async function produceBlocks({ engine, cut, tasks, counter, send, check }
       record: encodeBlockRecord({ ...record, length, crc }),
     })
   })
-  for (; task < tasks.length; task = counter.take()) {
+  for (; task < tasks.length; task = take()) {
     for await (const chunk of walkVisible(engine, cut.version, tasks[task])) {
       check()
       await cutter.add(chunk)

@@ -44,7 +44,7 @@ export function planTasks(cut: CheckpointCut, taskTimers = CHECKPOINT_SECTION_TI
       const sections = sectionCount(count, cut.maxParallelism)
       for (let section = 0; section < sections; section++) {
         // To the nearest: a section goes with those before it unless that makes them more than half too many.
-        if (timers > 0 && timers + count / sections / 2 >= taskTimers) {
+        if (timers > 0 && count > 0 && timers + count / sections / 2 >= taskTimers) {
           const keyGroup = firstKeyGroup(section, sections, cut.maxParallelism)
           starts.push(section === 0 ? prefix : prefix + encodeTriple(keyGroup))
           timers = 0

@@ -9,13 +9,19 @@ import { join } from 'node:path'
 import { MessageChannel, type MessagePort, type TransferListItem, Worker } from 'node:worker_threads'
 import { TidemarkError } from '../errors.ts'
 import { type CheckpointCut, temporaryFileName, type WrittenCheckpoint } from './cut.ts'
-import { type FromWorker, type SharedWork, type ToWorker, toldError, type WorkerStart } from './messages.ts'
+import { type FromWorker, type ToWorker, toldError, type WorkerStart } from './messages.ts'
 import type { CheckpointProgress } from './options.ts'
-import { TaskCounter } from './production.ts'
+import type { SharedWork } from './production.ts'
 
 export interface RunOptions {
   signal?: AbortSignal
   onProgress?(progress: CheckpointProgress): void
+}
+
+/** Work that is shared, and who shares it with the writer. */
+export interface Sharing {
+  work: SharedWork
+  assistants: readonly WorkerThread[]
 }
 
 interface Run {
@@ -69,12 +75,12 @@ export class WorkerThread {
     return this.#runs.size + this.#assists.size
   }
 
-  /** Writes a checkpoint, with the help of others. */
+  /** Writes a checkpoint, with the help of others where the work is shared. */
   async run(
     cut: CheckpointCut,
     directory: string,
     { signal, onProgress }: RunOptions,
-    assistants: readonly WorkerThread[],
+    shared?: Sharing,
   ): Promise<WrittenCheckpoint> {
     const run = ++this.#lastRun
     const abort = () => this.#tell({ type: 'abort', run })
@@ -84,13 +90,13 @@ export class WorkerThread {
         const temporary = join(directory, temporaryFileName(cut))
         this.#runs.set(run, { temporary, onProgress, thrown: undefined, resolve, reject })
         this.#worker.ref()
-        const work = { cut, counter: new TaskCounter().shared }
-        const ports = assistants.map((assistant) => {
+        const ports: MessagePort[] = []
+        for (const assistant of shared?.assistants ?? []) {
           const { port1, port2 } = new MessageChannel()
-          assistant.#assist(work, port2).catch((error) => this.#stop(run, error))
-          return port1
-        })
-        this.#tell({ type: 'run', run, directory, assistants: ports, ...work }, ports)
+          assistant.#assist(cut, shared!.work, port2).catch((error) => this.#stop(run, error))
+          ports.push(port1)
+        }
+        this.#tell({ type: 'run', run, cut, directory, work: shared?.work, assistants: ports }, ports)
       })
     } finally {
       signal?.removeEventListener('abort', abort)
@@ -98,12 +104,12 @@ export class WorkerThread {
   }
 
   /** Resolves when it has nothing more to do for the writer; rejects when it died before. */
-  #assist(work: SharedWork, writer: MessagePort): Promise<void> {
+  #assist(cut: CheckpointCut, work: SharedWork, writer: MessagePort): Promise<void> {
     const run = ++this.#lastRun
     return new Promise((resolve, reject) => {
       this.#assists.set(run, { resolve, reject })
       this.#worker.ref()
-      this.#tell({ type: 'assist', run, writer, ...work }, [writer])
+      this.#tell({ type: 'assist', run, cut, work, writer }, [writer])
     })
   }
 

@@ -11,7 +11,6 @@ import { assist } from './assist.ts'
 import { writeIncremental } from './logwriter.ts'
 import { type FromWorker, type ToWorker, tellError, type WorkerStart } from './messages.ts'
 import type { CheckpointProgress } from './options.ts'
-import { TaskCounter } from './production.ts'
 import { writeCheckpoint } from './writer.ts'
 
 const { realPath, sizes } = workerData as WorkerStart
@@ -57,12 +56,11 @@ function begin(id: number, abort: () => void, work: Promise<FromWorker>): void {
 }
 
 async function run(message: ToWorker & { type: 'run' }, signal: AbortSignal): Promise<FromWorker> {
-  const { run, cut, directory, assistants } = message
+  const { run, cut, directory, work, assistants } = message
   try {
     const onProgress = (progress: CheckpointProgress) => tell({ type: 'progress', run, progress })
     const write = cut.kind === 'incremental' ? writeIncremental : writeCheckpoint
-    const counter = new TaskCounter(message.counter)
-    const options = { signal, onProgress, assistants, counter }
+    const options = { signal, onProgress, work, assistants }
     return { type: 'done', run, written: await write(await openOnce(), cut, directory, options) }
   } catch (error) {
     return { type: 'failed', run, error: tellError(error) }
@@ -71,13 +69,8 @@ async function run(message: ToWorker & { type: 'run' }, signal: AbortSignal): Pr
   }
 }
 
-async function assistWriter({
-  run,
-  cut,
-  counter,
-  writer,
-}: ToWorker & { type: 'assist' }): Promise<FromWorker> {
-  await assist(openOnce(), cut, new TaskCounter(counter), writer)
+async function assistWriter({ run, cut, work, writer }: ToWorker & { type: 'assist' }): Promise<FromWorker> {
+  await assist(openOnce(), cut, work, writer)
   return { type: 'assisted', run }
 }
 

@@ -16,7 +16,7 @@ import { type CheckpointCut, totalTimers, type WrittenCheckpoint } from './cut.t
 import { writeFileHead, writeFooter } from './fileends.ts'
 import { appendFrame } from './framewriter.ts'
 import type { CheckpointProgress } from './options.ts'
-import { produceBlocks, TaskCounter } from './production.ts'
+import { produceBlocks, type SharedWork, sharedWork } from './production.ts'
 import { planTasks } from './sections.ts'
 import type { CheckpointSink } from './sink.ts'
 import { abortedError, elapsedFromNow, throttled, throwIfAborted } from './watch.ts'
@@ -27,10 +27,10 @@ export interface WriteOptions {
   onProgress?(progress: CheckpointProgress): void
   /** How long it has taken so far, for the footer. Default: since the call. */
   elapsedMs?(): number
+  /** What is shared with the assistants. Default: nothing is, and there are none. */
+  work?: SharedWork
   /** To others that make blocks of this file (assist.ts); whoever gave these ports closes them. */
   assistants?: readonly MessagePort[]
-  /** Shared with them. */
-  counter?: TaskCounter
 }
 
 /** Writes the full checkpoint of a cut into a directory, which is made where it is missing. */
@@ -60,12 +60,11 @@ async function writeBlocks(
   engine: Engine,
   cut: CheckpointCut,
   sink: CheckpointSink,
-  { signal, onProgress, assistants = [], counter = new TaskCounter() }: WriteOptions,
+  { signal, onProgress, work = sharedWork(planTasks(cut)), assistants = [] }: WriteOptions,
 ): Promise<{ records: readonly string[]; timers: number }> {
-  const tasks = planTasks(cut)
   const total = totalTimers(cut.services)
   const report = throttled(onProgress)
-  const assembler = new Assembler(sink, tasks.length, (timers) =>
+  const assembler = new Assembler(sink, work.tasks.length, (timers) =>
     report({ timers, bytes: sink.offset, total }),
   )
   const onAbort = () => assembler.fail(abortedError(signal, 'checkpoint'))
@@ -74,7 +73,7 @@ async function writeBlocks(
   for (const port of assistants) takePieces(port, assembler)
   try {
     const check = () => assembler.check()
-    await produceBlocks({ engine, cut, tasks, counter, check, send: assembler.append })
+    await produceBlocks({ engine, cut, work, check, send: assembler.append })
   } catch (error) {
     assembler.fail(error)
   }
