@@ -14,6 +14,7 @@ const VERBS: Record<string, () => Promise<AnyVerb>> = {
   checkpoints: async () => (await import('./checkpoints.ts')).checkpoints,
   inspect: async () => (await import('./inspect.ts')).inspect,
   diff: async () => (await import('./diff.ts')).diff,
+  report: async () => (await import('./report.ts')).report,
 }
 
 process.exitCode = await main(process.argv.slice(2))
