@@ -1,7 +1,7 @@
 // The command as users have it: built, and run in a process of its own.
 
 import { execFileSync, spawn } from 'node:child_process'
-import { chmodSync, copyFileSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
+import { chmodSync, copyFileSync, cpSync, mkdirSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../support/repository.ts'
 
@@ -22,6 +22,9 @@ export function buildCommand(): string {
   const args = [tsc, '-p', 'tsconfig.build.json', ...options]
   execFileSync(process.execPath, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
   copyFileSync(join(root, 'package.json'), join(built, 'package.json'))
+  // What is no TypeScript, as the build does.
+  const filter = (path: string) => statSync(path).isDirectory() || /\.(?:mjs|css)$/.test(path)
+  cpSync(join(root, 'src'), join(built, 'dist', 'src'), { recursive: true, filter })
   const script = join(built, 'dist', 'src', 'admin', 'tidemark.js')
   chmodSync(script, 0o755)
   mkdirSync(join(built, 'bin'))
