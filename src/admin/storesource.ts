@@ -10,10 +10,10 @@ import { readStoreRecord, type StoreRecord } from '../engine/migration.ts'
 import { openEngine } from '../engine/open.ts'
 import { TidemarkError } from '../errors.ts'
 import type { LogRetention } from '../log/retention.ts'
-import type { ServiceState, StoreState } from '../log/state.ts'
+import type { StoreState } from '../log/state.ts'
 import { loadState } from '../log/tail.ts'
 import { checkOptions } from '../options.ts'
-import type { CutService } from '../snapshot/cut.ts'
+import { cutService } from '../snapshot/cut.ts'
 import { type VisibleChunk, walkVisible } from '../snapshot/walk.ts'
 import { queuePrefix } from '../timer/identity.ts'
 import { encodeTriple } from '../timer/text.ts'
@@ -57,7 +57,10 @@ export async function openStoreDirectory(location: string): Promise<OpenedStore>
 
 /** Opens it as a source; it is locked until the source is closed. */
 export async function openStoreSource(location: string): Promise<Source> {
-  const { engine, record, state, retention, close } = await openStoreDirectory(location)
+  return sourceOf(await openStoreDirectory(location))
+}
+
+export function sourceOf({ location, engine, record, state, retention, close }: OpenedStore): Source {
   return {
     kind: 'store',
     path: location,
@@ -100,25 +103,6 @@ function otherFormat(location: string, version: number): TidemarkError {
     `the store ${location} has format ${version}, and this Tidemark has ${FORMAT_VERSION}: ` +
       `see tidemark migrate ${location} --dry-run`,
   )
-}
-
-function cutService({
-  id,
-  name,
-  schemas,
-  appliedWatermark,
-  eventTime,
-  processingTime,
-}: ServiceState): CutService {
-  const { count, setHash } = eventTime.decided
-  return {
-    id,
-    name,
-    schemas,
-    watermark: appliedWatermark,
-    eventTime: { count, setHash },
-    processingTime: { count: processingTime.decided.count, setHash: processingTime.decided.setHash },
-  }
 }
 
 function countOf(state: StoreState): number {

@@ -66,7 +66,8 @@ function cutNow(state: StoreState, snapshots: RunningSnapshots): Cut {
   return { running, services, chain: state.chain, pauseMs: performance.now() - startMs }
 }
 
-function cutService(service: ServiceState): CutService {
+/** What the log says of a service, decided commits included. */
+export function cutService(service: ServiceState): CutService {
   const { id, name, schemas, decidedWatermark: watermark, eventTime, processingTime } = service
   return {
     id,
