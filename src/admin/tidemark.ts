@@ -13,6 +13,7 @@ import type { AnyVerb } from './verb.ts'
 const VERBS: Record<string, () => Promise<AnyVerb>> = {
   checkpoints: async () => (await import('./checkpoints.ts')).checkpoints,
   inspect: async () => (await import('./inspect.ts')).inspect,
+  verify: async () => (await import('./verify.ts')).verify,
   diff: async () => (await import('./diff.ts')).diff,
   report: async () => (await import('./report.ts')).report,
 }

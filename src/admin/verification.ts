@@ -8,6 +8,7 @@ import fs from 'node:fs'
 import { type CheckpointInfo, listCheckpoints } from '../checkpoint/catalog.ts'
 import { closeChain, openBase } from '../checkpoint/chain.ts'
 import type { CheckpointKind } from '../checkpoint/cut.ts'
+import { corruptCheckpoint } from '../checkpoint/format.ts'
 import { CheckpointReader } from '../checkpoint/reader.ts'
 import { TidemarkError, type TidemarkErrorCode } from '../errors.ts'
 import { EXIT, exitCodeOf } from './exitcodes.ts'
@@ -147,7 +148,10 @@ async function openWhatIsThere(place: string): Promise<{ readers: CheckpointRead
   const readers = [await CheckpointReader.open(place)]
   while (readers[0]!.header.kind === 'incremental') {
     try {
-      readers.unshift(await openBase(readers[0]!))
+      const base = await openBase(readers[0]!)
+      const isKnown = readers.some(({ header }) => header.checkpointId === base.header.checkpointId)
+      readers.unshift(base)
+      if (isKnown) throw corruptCheckpoint(place, 'its chain', 'it leads back to itself')
     } catch (error) {
       return { readers, error }
     }
