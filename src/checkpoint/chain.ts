@@ -22,8 +22,12 @@ export async function openChain(checkpointPath: string): Promise<CheckpointChain
   const chain = [await CheckpointReader.open(checkpointPath)]
   try {
     while (chain[0]!.header.kind === 'incremental') {
-      if (chain.length > MAX_CHAIN_LINKS) throw tooLong(checkpointPath)
-      chain.unshift(await openBase(chain[0]!))
+      if (chain.length > MAX_CHAIN_LINKS)
+        throw endless(checkpointPath, `it has more than ${MAX_CHAIN_LINKS} links`)
+      const base = await openBase(chain[0]!)
+      const isKnown = chain.some(({ header }) => header.checkpointId === base.header.checkpointId)
+      chain.unshift(base)
+      if (isKnown) throw endless(checkpointPath, 'it leads back to itself')
     }
     return chain
   } catch (error) {
@@ -67,6 +71,6 @@ function missing(basePath: string, neededBy: string, cause: unknown): TidemarkEr
   )
 }
 
-function tooLong(checkpointPath: string): TidemarkError {
-  return corruptCheckpoint(checkpointPath, 'its chain', `it has more than ${MAX_CHAIN_LINKS} links`)
+function endless(checkpointPath: string, problem: string): TidemarkError {
+  return corruptCheckpoint(checkpointPath, 'its chain', problem)
 }

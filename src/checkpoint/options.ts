@@ -1,6 +1,6 @@
 /** The options of one checkpoint, checked before anything is done. */
 import { invalidArgument, requireObject, TidemarkError } from '../errors.ts'
-import { MAX_CHECKPOINT_WORKERS, MAX_METADATA_BYTES } from '../limits.ts'
+import { MAX_CHAIN_LINKS, MAX_CHECKPOINT_WORKERS, MAX_METADATA_BYTES } from '../limits.ts'
 import { utf8Length } from '../timer/text.ts'
 
 export interface CheckpointProgress {
@@ -22,7 +22,7 @@ export interface CheckpointOptions {
    * it; otherwise a full one, for the next to build on. From then on the store keeps its log for that. Default: false.
    */
   incremental?: boolean
-  /** Incremental checkpoints on one full one, before the next is full: at least 1. Default: 10. */
+  /** Incremental checkpoints on one full one, before the next is full: 1 to 1000. Default: 10. */
   maxLinks?: number
   /** A full checkpoint that is never removed by retention, and that none builds on. Default: false. */
   savepoint?: boolean
@@ -68,9 +68,13 @@ function checkKind({ incremental = false, savepoint = false, maxLinks = 1 }: Che
   if (incremental && savepoint) {
     throw invalidArgument('a savepoint is always full: leave incremental out')
   }
-  if (!Number.isInteger(maxLinks) || maxLinks < 1) {
-    throw invalidArgument(`maxLinks must be a whole number from 1 on, not ${maxLinks}`)
-  }
+  requireMaxLinks(maxLinks)
+}
+
+/** A chain that is longer than what is read again must never be written. */
+export function requireMaxLinks(maxLinks: number): void {
+  if (Number.isInteger(maxLinks) && maxLinks >= 1 && maxLinks <= MAX_CHAIN_LINKS) return
+  throw invalidArgument(`maxLinks must be a whole number from 1 to ${MAX_CHAIN_LINKS}, not ${maxLinks}`)
 }
 
 function checkParallelism({ parallelism = 1 }: CheckpointOptions): void {

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import { invalidArgument, requireObject } from '../errors.ts'
 import { DEFAULT_CHECKPOINT_TIMEOUT_MS, DEFAULT_MAX_LINKS, MIN_CHECKPOINT_INTERVAL_MS } from '../limits.ts'
+import { requireMaxLinks } from './options.ts'
 import type { ScheduleOptions } from './schedule.ts'
 
 /** As Flink's, with Flink's defaults. */
@@ -26,7 +27,7 @@ export interface PeriodicCheckpointOptions {
   retain?: number
   /** Whether they hold only what changed since the one before. Default false. */
   incremental?: boolean
-  /** Incremental checkpoints on one full one, before the next is full. Default 10. */
+  /** Incremental checkpoints on one full one, before the next is full: 1 to 1000. Default 10. */
   maxLinks?: number
   /** How many checkpoints in a row may fail, or run past their time, before the store emits `error`. Default 0. */
   tolerableFailures?: number
@@ -92,7 +93,7 @@ export function checkPeriodicOptions(options: PeriodicCheckpointOptions): Checke
   requireWhole('timeoutMs', timeoutMs, 1)
   requireWhole('maxConcurrent', maxConcurrent, 1)
   requireWhole('retain', retain, 1)
-  requireWhole('maxLinks', maxLinks, 1)
+  requireMaxLinks(maxLinks)
   requireWhole('tolerableFailures', tolerableFailures, 0)
   requireBoolean('incremental', incremental)
   if (minPauseMs > 0 && maxConcurrent > 1) {

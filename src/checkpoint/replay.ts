@@ -1,13 +1,14 @@
 /**
  * Applies log entries to a store that is being restored, as their commits did.
  *
- * - An event names all that it did, so nothing is decided again: a timer that goes or changes must be the one that it names.
- * - Where everything of one source is restored, each entry proves itself: count and set hash of every queue that it touched
- *   must be what it says.
- * - What stood before is read for many events at once; memory does not grow with the log.
+ * - An event names all that it did, so nothing is decided again: a timer that goes or changes must be the one that it
+ *   names.
+ * - Where everything of one source is restored, each entry proves itself: count and set hash of every queue that it
+ *   touched must be what it says.
+ * - What stood before is read for many events at once; memory does not grow with the log, whatever it is made of.
  */
 import type { Engine, EngineBatch } from '../engine/engine.ts'
-import { RESTORE_BATCH_ENTRIES } from '../limits.ts'
+import { RESTORE_BATCH_CHARACTERS, RESTORE_BATCH_ENTRIES } from '../limits.ts'
 import { putTimer } from '../log/apply.ts'
 import { type LoggedEvent, type ParsedEntry, parseEvents } from '../log/entry.ts'
 import type { QueueState, StoreState } from '../log/state.ts'
@@ -16,7 +17,7 @@ import type { KeyGroupRange } from '../timer/codec.ts'
 import { IDENTITY_QUEUE_END, timestampText } from '../timer/identity.ts'
 import { dueKey, makeStored, parseStored, type StoredTimer } from '../timer/stored.ts'
 import { decodeDigits, decodeTimestamp } from '../timer/text.ts'
-import { check } from './format.ts'
+import { check, FormatProblem } from './format.ts'
 import type { LogEntry } from './logreader.ts'
 import type { Translation } from './translation.ts'
 
@@ -41,7 +42,8 @@ type Step = { event: TimerEvent; identity: string; version: number } | { entry: 
 export class LogReplayer {
   readonly #parts: ReplayParts
   #steps: Step[] = []
-  #events = 0
+  /** Length of the entries that the steps are of. */
+  #characters = 0
 
   constructor(parts: ReplayParts) {
     this.#parts = parts
@@ -49,24 +51,25 @@ export class LogReplayer {
 
   /** Adds the next entry. Throws a FormatProblem where it does not fit to what is there. */
   async add({ entry, value }: LogEntry): Promise<void> {
-    for (const event of parseEvents(value, entry)) {
+    for (const event of parsedEvents(value, entry)) {
       if (event.kind === 'service') this.#parts.onService(event)
       if ('identity' in event && this.#isWanted(event.identity)) {
         const serviceId = decodeDigits(event.identity, 1, 2)
         const identity = this.#parts.translation.identity(event.identity, serviceId)
         this.#steps.push({ event, identity, version: entry.version })
-        this.#events++
       }
     }
     this.#steps.push({ entry })
-    if (this.#events >= RESTORE_BATCH_ENTRIES) await this.flush()
+    this.#characters += value.length
+    const isFull = this.#steps.length >= RESTORE_BATCH_ENTRIES || this.#characters >= RESTORE_BATCH_CHARACTERS
+    if (isFull) await this.flush()
   }
 
   /** Writes what was added. */
   async flush(): Promise<void> {
     const steps = this.#steps
     this.#steps = []
-    this.#events = 0
+    this.#characters = 0
     const standing = await this.#readStanding(steps)
     const batch = this.#parts.engine.batch()
     for (const step of steps) {
@@ -79,6 +82,7 @@ export class LogReplayer {
   #isWanted(identity: string): boolean {
     const { start, end } = this.#parts.keyGroups
     const keyGroup = decodeDigits(identity, IDENTITY_QUEUE_END, 3)
+    check(!Number.isNaN(keyGroup), 'a timer has no key group')
     return keyGroup >= start && keyGroup <= end
   }
 
@@ -161,6 +165,14 @@ export class LogReplayer {
       check(service !== undefined, 'a watermark belongs to no service')
       service.decidedWatermark = watermark
     }
+  }
+}
+
+function* parsedEvents(value: string, entry: ParsedEntry): Generator<LoggedEvent> {
+  try {
+    yield* parseEvents(value, entry)
+  } catch (error) {
+    throw new FormatProblem((error as Error).message)
   }
 }
 
