@@ -32,6 +32,24 @@ export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
+/** Resolves after `delayMs`, or once `signal` aborts; it keeps no process alive. */
+export function pause(delayMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) {
+      resolve()
+      return
+    }
+    const end = () => {
+      clearTimeout(timeout)
+      signal.removeEventListener('abort', end)
+      resolve()
+    }
+    const timeout = setTimeout(end, delayMs)
+    timeout.unref()
+    signal.addEventListener('abort', end)
+  })
+}
+
 /** Calls `callback` in the event loop's next turn. */
 export function inNextTurn(callback: () => void): void {
   setImmediate(callback)

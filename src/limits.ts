@@ -67,8 +67,16 @@ export const MAX_WAKE_UP_MS = 60_000
 export const MIN_RETRY_DELAY_MS = 100
 export const MAX_RETRY_DELAY_MS = 60_000
 
-/** Retired entries that one purge commit removes. */
-export const PURGE_SLICE_ENTRIES = 2000
+/** Retired entries that one slice of a purge reads and removes, at first and at most. */
+export const FIRST_PURGE_SLICE_ENTRIES = 250
+export const PURGE_SLICE_ENTRIES = 1000
+/** A slice of a purge judges entries for at most this long at once, and becomes smaller when it takes longer. */
+export const PURGE_SLICE_MS = 2
+/** Longest pause between two slices of a purge beside a busy service. */
+export const MAX_PURGE_PAUSE_MS = 100
+/** Characters of the keys of retired timers in memory: of those that the same snapshots hold, and of all. */
+export const MAX_LISTED_GROUP_CHARACTERS = 2 * 1024 * 1024
+export const MAX_LISTED_RETIRED_CHARACTERS = 8 * 1024 * 1024
 
 /** How long close() waits for a handler that does not settle, before it closes without it: its timer stays. */
 export const CLOSE_HANDLER_GRACE_MS = 10_000

@@ -33,6 +33,7 @@ import { type CheckedOptions, checkOptions, defaultMaxParallelism, type StoreOpt
 import { TimerService } from './service.ts'
 import { takeCut } from './snapshot/cut.ts'
 import { Purger } from './snapshot/purge.ts'
+import { RetiredTimers } from './snapshot/retired.ts'
 import { RunningSnapshots } from './snapshot/running.ts'
 import { Snapshot } from './snapshot/snapshot.ts'
 import { type Finding, verifyStore } from './snapshot/verify.ts'
@@ -127,19 +128,21 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
     this.#opened = opened
     const { engine, state, retention, options } = opened
     const onError = (error: unknown) => this.#tell(error)
-    this.#running = new RunningSnapshots(() => this.#purger.wake())
+    const retired = new RetiredTimers(state.decidedRetired)
+    this.#running = new RunningSnapshots(retired, () => this.#purger.wake())
     this.#pipeline = new CommitPipeline({
       engine,
       state,
       retention,
       flushToDisk: options.durability === 'disk',
       now: () => options.clock.now(),
-      newestSnapshot: () => this.#running.newest,
+      newestSnapshot: () => retired.newest,
+      onRetired: (identity, sinceVersion) => retired.retire(identity, sinceVersion),
       onDecided: (commit) => this.#firing.onDecided(commit),
       onApplied: (commit) => this.#firing.onApplied(commit),
       onFailed: (error) => this.#tell(error),
     })
-    this.#purger = new Purger(engine, this.#pipeline, state, this.#running, onError)
+    this.#purger = new Purger({ engine, pipeline: this.#pipeline, state, retired, onError })
     this.#trimmer = new LogTrimmer(engine, this.#pipeline, retention, onError)
     this.#firing = new Firing({ engine, pipeline: this.#pipeline, state, clock: options.clock, onError })
     this.#checkpointer = new Checkpointer({

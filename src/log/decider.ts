@@ -21,6 +21,8 @@ export interface DeciderParts {
   now(): number
   /** Version of the newest running snapshot, or 0. */
   newestSnapshot(): number
+  /** Hears of every timer that is retired, when that is decided. */
+  onRetired(identity: string, sinceVersion: number): void
   parse(identity: string, value: string | undefined): Standing
 }
 
@@ -51,6 +53,7 @@ export class Decider {
       state,
       timeMs: this.#parts.now(),
       newestSnapshot: this.#parts.newestSnapshot(),
+      onRetired: this.#parts.onRetired,
       lookup: (identity, queue, timestamp) => {
         if (reads.isNew(queue, timestamp)) return undefined
         for (const changes of overlays) {

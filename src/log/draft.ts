@@ -30,6 +30,8 @@ export interface DraftSources {
   timeMs: number
   /** Version of the newest running snapshot, or 0. */
   newestSnapshot: number
+  /** Hears of every timer that is retired. */
+  onRetired(identity: string, sinceVersion: number): void
   /** What stands before this commit. */
   lookup(identity: string, queue: QueueState, timestamp: number): Standing
   /** What stands behind a prefix before this commit, in order of identity. */
@@ -107,7 +109,7 @@ export class Draft implements Changes {
     this.#touch(queue)
     const totals = queue.decided
     totals.setHash = addToSetHash(removeFromSetHash(totals.setHash, before.checksum), timer.checksum)
-    this.#push('payload', queue, identity, timestamp, timer, before, this.#retire(before))
+    this.#push('payload', queue, identity, timestamp, timer, before, this.#retire(identity, before))
     this.#change(identity, timer)
   }
 
@@ -132,14 +134,15 @@ export class Draft implements Changes {
     totals.count--
     totals.setHash = removeFromSetHash(totals.setHash, before.checksum)
     if (kind === 'delete') this.firesOnly = false
-    this.#push(kind, queue, identity, timestamp, before, undefined, this.#retire(before), dueKey)
+    this.#push(kind, queue, identity, timestamp, before, undefined, this.#retire(identity, before), dueKey)
     this.#change(identity, null)
   }
 
   /** Whether a running snapshot holds what now goes; if so it is counted as retired. */
-  #retire(before: StoredTimer): boolean {
+  #retire(identity: string, before: StoredTimer): boolean {
     if (before.sinceVersion >= this.#sources.newestSnapshot) return false
     this.#sources.state.decidedRetired++
+    this.#sources.onRetired(identity, before.sinceVersion)
     return true
   }
 

@@ -28,6 +28,8 @@ export interface PipelineParts {
   now(): number
   /** Version of the newest running snapshot, or 0. */
   newestSnapshot(): number
+  /** Hears of every timer that is retired, when that is decided. */
+  onRetired(identity: string, sinceVersion: number): void
   onDecided(commit: Commit): void
   onApplied(commit: Commit): void
   onFailed(error: TidemarkError): void

@@ -1,106 +1,172 @@
 /**
  * Purging: the physical removal of retired timers that no running snapshot holds.
  *
- * - A sweep walks the `retired` space once, in slices of one short scan and one commit each; it runs beside the
- *   service's own commits and shares their fsyncs.
- * - A snapshot that ends during a sweep makes another one follow. Nothing sweeps while nothing is retired.
+ * - It does what the end of a snapshot made possible: what is free is counted (retired.ts). Where the keys are known they
+ *   are removed as they are; otherwise a sweep walks the `retired` space, until it has found as many as are free.
+ * - It goes in slices of one short scan and one commit, whose size follows the time that a slice takes on this thread.
+ *   The next one begins when the commit is durable, and beside a service that commits meanwhile after a pause as long as
+ *   the slice was: half of the time, at most, is the purge's.
  */
-import { nextTurn } from '../clock.ts'
-import type { Engine } from '../engine/engine.ts'
+import { nextTurn, pause } from '../clock.ts'
+import type { Engine, Entry } from '../engine/engine.ts'
 import { END, RETIRED } from '../engine/keyspaces.ts'
 import { TidemarkError } from '../errors.ts'
-import { PURGE_SLICE_ENTRIES } from '../limits.ts'
+import {
+  FIRST_PURGE_SLICE_ENTRIES,
+  MAX_PURGE_PAUSE_MS,
+  PURGE_SLICE_ENTRIES,
+  PURGE_SLICE_MS,
+} from '../limits.ts'
 import type { CommitPipeline } from '../log/pipeline.ts'
 import type { StoreState } from '../log/state.ts'
 import { parseRetired } from '../timer/stored.ts'
-import type { RunningSnapshots } from './running.ts'
+import type { RetiredTimers, Sweep } from './retired.ts'
+
+export interface PurgeParts {
+  engine: Engine
+  pipeline: CommitPipeline
+  state: StoreState
+  retired: RetiredTimers
+  onError(error: unknown): void
+}
+
+/** The clock is read after so many entries: the largest of them are verified in a millisecond. */
+const ENTRIES_BETWEEN_CLOCK_READS = 16
 
 export class Purger {
-  readonly #engine: Engine
-  readonly #pipeline: CommitPipeline
-  readonly #state: StoreState
-  readonly #running: RunningSnapshots
-  readonly #onError: (error: unknown) => void
-  #sweeping: Promise<void> | undefined
-  #again = false
-  #stopped = false
+  readonly #parts: PurgeParts
+  readonly #stopping = new AbortController()
+  #purging: Promise<void> | undefined
+  #sliceEntries = FIRST_PURGE_SLICE_ENTRIES
+  /** Damaged entries that sweeps met. */
+  #damaged = 0
 
-  constructor(
-    engine: Engine,
-    pipeline: CommitPipeline,
-    state: StoreState,
-    running: RunningSnapshots,
-    onError: (error: unknown) => void,
-  ) {
-    this.#engine = engine
-    this.#pipeline = pipeline
-    this.#state = state
-    this.#running = running
-    this.#onError = onError
+  constructor(parts: PurgeParts) {
+    this.#parts = parts
   }
 
-  /** Lets a sweep begin, unless there is nothing to find. */
+  /** Begins to purge what is free, if anything is. */
   wake(): void {
-    if (this.#stopped || this.#state.decidedRetired === 0) return
-    this.#again = true
-    this.#sweeping ??= this.#sweepUntilDone().finally(() => {
-      this.#sweeping = undefined
-    })
+    if (this.#isStopped || this.#parts.retired.free === 0) return
+    this.#purging ??= this.#purgeAll()
   }
 
-  /** Resolves when no sweep is under way. */
-  async settled(): Promise<void> {
-    while (this.#sweeping !== undefined) await this.#sweeping
-  }
-
+  /** Resolves when no slice is under way; none begins any more. */
   async stop(): Promise<void> {
-    this.#stopped = true
-    await this.settled()
+    this.#stopping.abort()
+    await this.#purging
   }
 
-  async #sweepUntilDone(): Promise<void> {
+  get #isStopped(): boolean {
+    return this.#stopping.signal.aborted
+  }
+
+  async #purgeAll(): Promise<void> {
+    const { retired, pipeline, onError } = this.#parts
+    await nextTurn()
     try {
-      while (this.#again && !this.#stopped && this.#state.decidedRetired > 0) {
-        this.#again = false
-        await this.#sweep()
+      while (!this.#isStopped && retired.free > 0) {
+        await this.#purgeListed()
+        if (!this.#isStopped && retired.freeUnlisted > 0) await this.#sweep()
       }
     } catch (error) {
       // A failed store tells its callers itself.
-      if (this.#pipeline.failure === undefined) this.#onError(error)
+      if (pipeline.failure === undefined) onError(error)
+    } finally {
+      // In the same breath as nothing was free: what wakes it next begins anew.
+      this.#purging = undefined
+    }
+  }
+
+  async #purgeListed(): Promise<void> {
+    while (!this.#isStopped) {
+      const startMs = performance.now()
+      const version = this.#parts.state.decidedVersion
+      const keys = this.#parts.retired.takeListed(PURGE_SLICE_ENTRIES)
+      if (keys.length === 0) return
+      await this.#purge(keys)
+      await this.#giveWay(startMs, version)
     }
   }
 
   async #sweep(): Promise<void> {
-    // What is retired by commits under way is swept as well.
-    await this.#pipeline.barrier()
-    let after = RETIRED
-    while (!this.#stopped) {
-      const limit = PURGE_SLICE_ENTRIES
-      const entries = await this.#engine.scan({ after, to: RETIRED + END, limit }).read()
-      const keys: string[] = []
-      for (const [key, value] of entries) {
-        if (this.#isNeeded(key, value)) continue
-        keys.push(key)
-      }
-      if (keys.length > 0) await this.#purge(keys)
-      if (entries.length < limit) return
-      after = entries.at(-1)![0]
-      await nextTurn()
+    const sweep = this.#parts.retired.beginSweep()
+    const damagedBefore = this.#damaged
+    try {
+      // What is free was decided before, and is in the store when this resolves.
+      await this.#parts.pipeline.barrier()
+      const missing = sweep.expected - (await this.#sweepSpace(sweep))
+      if (missing > 0 && !this.#isStopped && this.#damaged === damagedBefore) throw notStored(missing)
+    } finally {
+      sweep.end()
     }
   }
 
-  #isNeeded(key: string, value: string): boolean {
+  /** Purges what a sweep is to find; returns how many it found. */
+  async #sweepSpace(sweep: Sweep): Promise<number> {
+    let found = 0
+    for (let after = RETIRED; found < sweep.expected && !this.#isStopped; ) {
+      const startMs = performance.now()
+      const version = this.#parts.state.decidedVersion
+      const limit = this.#sliceEntries
+      const entries = await this.#parts.engine.scan({ after, to: RETIRED + END, limit }).read()
+      const { keys, judged } = this.#judge(entries, sweep)
+      if (keys.length > 0) await this.#purge(keys)
+      found += keys.length
+      if (judged === entries.length && entries.length < limit) break
+      after = entries[judged - 1]![0]
+      await this.#giveWay(startMs, version)
+    }
+    return found
+  }
+
+  /** The keys of the free ones among the first entries, and how many entries were looked at before the time was up. */
+  #judge(entries: readonly Entry[], sweep: Sweep): { keys: string[]; judged: number } {
+    const startMs = performance.now()
+    const keys: string[] = []
+    let judged = 0
+    for (const [key, value] of entries) {
+      if (sweep.isUnhindered || this.#isFree(key, value, sweep)) keys.push(key)
+      if (++judged % ENTRIES_BETWEEN_CLOCK_READS === 0 && performance.now() - startMs > PURGE_SLICE_MS) break
+    }
+    const isShort = performance.now() - startMs < PURGE_SLICE_MS / 2
+    if (isShort) this.#sliceEntries = Math.min(this.#sliceEntries * 2, PURGE_SLICE_ENTRIES)
+    else if (judged < entries.length) this.#sliceEntries = Math.max(judged, ENTRIES_BETWEEN_CLOCK_READS)
+    return { keys, judged }
+  }
+
+  #isFree(key: string, value: string, sweep: Sweep): boolean {
     const retired = parseRetired(key, value)
-    if (retired !== undefined) return this.#running.needs(retired.timer.sinceVersion, retired.deleteVersion)
-    throw new TidemarkError(
-      'TIDEMARK_CORRUPT',
-      `the retired entry ${JSON.stringify(key)} is damaged: run verify()`,
-    )
+    if (retired !== undefined) return sweep.isFree(retired.timer.sinceVersion, retired.deleteVersion)
+    // It stays until no snapshot runs, and holds back nothing else.
+    this.#damaged++
+    this.#parts.onError(damaged(key))
+    return false
+  }
+
+  /** Lets the event loop turn, and a service that commits meanwhile have as much time as the slice had. */
+  async #giveWay(startMs: number, version: number): Promise<void> {
+    const othersCommitted = this.#parts.state.decidedVersion > version + 1
+    if (!othersCommitted) await nextTurn()
+    else await pause(Math.min(performance.now() - startMs, MAX_PURGE_PAUSE_MS), this.#stopping.signal)
   }
 
   #purge(keys: string[]): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#pipeline.submit({ kind: 'purge', keys, retired: keys.length, settle: { resolve, reject } })
+      const settle = { resolve, reject }
+      this.#parts.pipeline.submit({ kind: 'purge', keys, retired: keys.length, settle })
     })
   }
+}
+
+function damaged(key: string): TidemarkError {
+  const name = JSON.stringify(key)
+  return new TidemarkError('TIDEMARK_CORRUPT', `the retired entry ${name} is damaged: run verify()`)
+}
+
+function notStored(count: number): TidemarkError {
+  return new TidemarkError(
+    'TIDEMARK_CORRUPT',
+    `${count} retired timers that the log counts are not stored: run verify()`,
+  )
 }

@@ -1,10 +1,10 @@
 /**
- * The versions of the running snapshots.
+ * The running snapshots, and with them what is kept for each.
  *
  * - Any number may run at once, several of one version too, and end in any order; ending one twice is harmless.
  * - A deleted timer is kept while a running snapshot holds it, so every way a snapshot can end leads to `release`.
  */
-import { isNeeded } from '../timer/visibility.ts'
+import type { RetiredTimers } from './retired.ts'
 
 export interface RunningSnapshot {
   readonly version: number
@@ -14,12 +14,14 @@ export interface RunningSnapshot {
 }
 
 export class RunningSnapshots {
-  readonly #running = new Set<RunningSnapshot>()
+  readonly #retired: RetiredTimers
   readonly #onRelease: () => void
-  /** Rising, without doubles. */
-  #versions: number[] = []
+  readonly #running = new Set<RunningSnapshot>()
+  /** How many run of each version. */
+  readonly #versions = new Map<number, number>()
 
-  constructor(onRelease: () => void) {
+  constructor(retired: RetiredTimers, onRelease: () => void) {
+    this.#retired = retired
     this.#onRelease = onRelease
   }
 
@@ -27,11 +29,7 @@ export class RunningSnapshots {
     return this.#running.size
   }
 
-  /** Version of the newest one, or 0. */
-  get newest(): number {
-    return this.#versions.at(-1) ?? 0
-  }
-
+  /** `version`: that of the next commit, so none that runs is above it. */
   add(version: number): RunningSnapshot {
     const running = this.#running
     const snapshot: RunningSnapshot = {
@@ -40,28 +38,28 @@ export class RunningSnapshots {
         return !running.has(snapshot)
       },
       release: () => {
-        if (!running.delete(snapshot)) return
-        this.#update()
-        this.#onRelease()
+        if (running.delete(snapshot)) this.#ended(version)
       },
     }
     running.add(snapshot)
-    this.#update()
+    const alike = this.#versions.get(version) ?? 0
+    this.#versions.set(version, alike + 1)
+    if (alike === 0) this.#retired.begin(version)
     return snapshot
-  }
-
-  /** Whether a running snapshot holds what stood from `since` to `deleted`. */
-  needs(since: number, deleted: number): boolean {
-    return isNeeded(since, deleted, this.#versions)
   }
 
   releaseAll(): void {
     for (const snapshot of [...this.#running]) snapshot.release()
   }
 
-  #update(): void {
-    this.#versions = [...new Set(Array.from(this.#running, (snapshot) => snapshot.version))].sort(
-      (a, b) => a - b,
-    )
+  #ended(version: number): void {
+    const alike = this.#versions.get(version)! - 1
+    if (alike > 0) {
+      this.#versions.set(version, alike)
+      return
+    }
+    this.#versions.delete(version)
+    this.#retired.end(version)
+    this.#onRelease()
   }
 }

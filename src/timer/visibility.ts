@@ -12,6 +12,18 @@ export function isVisible(since: number, deleted: number, snapshot: number): boo
 
 /** Whether one of the running snapshots, in rising order, holds what stood from `since` to `deleted`. */
 export function isNeeded(since: number, deleted: number, running: readonly number[]): boolean {
-  for (const snapshot of running) if (isVisible(since, deleted, snapshot)) return true
-  return false
+  const lowest = lowestAbove(since, running)
+  return lowest !== undefined && lowest <= deleted
+}
+
+/** The lowest of the running snapshots' versions, in rising order, that is above `since`. */
+export function lowestAbove(since: number, running: readonly number[]): number | undefined {
+  let low = 0
+  let high = running.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (running[middle]! > since) high = middle
+    else low = middle + 1
+  }
+  return running[low]
 }

@@ -30,6 +30,7 @@ async function openPipeline(turns: () => number) {
     flushToDisk: true,
     now: () => 0,
     newestSnapshot: () => 0,
+    onRetired: () => {},
     onDecided: () => {},
     onApplied: (commit) => commits.push(commit),
     onFailed: (error) => failures.push(error),
