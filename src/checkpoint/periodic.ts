@@ -103,6 +103,7 @@ export class PeriodicCheckpoints {
     while (this.#runs.size > 0) await Promise.all(this.#runs)
     this.#cancelWakeUp?.()
     this.#stopListening?.()
+    this.#stopListening = undefined
   }
 
   /** For a clock that is moved by hand: resolves when what became due has been taken. */

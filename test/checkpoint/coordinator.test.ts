@@ -20,6 +20,11 @@ import { all, inStore, openStore, type Store, withDirectory, withStore } from '.
 import { toldBy, withHeld } from './periodic.ts'
 import { sampleOf } from './sample.ts'
 
+/** Gives what does not wait the time to happen: far more calls of the file system than it makes. */
+async function busyDisk(directory: string): Promise<void> {
+  for (let i = 0; i < 3000; i++) await readdir(directory)
+}
+
 // the schedule
 
 test('a slow checkpoint delays the next, which begins at once; they never pile up', async () => {
@@ -237,10 +242,13 @@ test('a stopped schedule can be started again, and another is refused while one 
     const moved = clock.advanceTo(100)
     await turns()
     const stopped = checkpoints.stop()
-    const again = start()
+    let isAgain = false
+    const again = start().then(() => {
+      isAgain = true
+    })
     await rejects(start, 'TIDEMARK_INVALID_ARGUMENT')
-    await turns()
-    assert.is(taker.held.length, 1)
+    await busyDisk(directory)
+    assert.is(isAgain, false)
     taker.last.complete()
     await Promise.all([moved, stopped, again])
     const next = clock.advanceBy(10)
@@ -280,6 +288,32 @@ test('the wake-up follows the clock, whatever it does, and nothing is left of it
     await eventually(() => told.length === 4)
     await checkpoints.stop()
     assert.is(clock.pending.size, 0)
+  })
+})
+
+test('what is stopped hears no more of the clock, though it had not even begun', async () => {
+  await withDirectory(async (parent) => {
+    let listeners = 0
+    const clock = {
+      now: () => 0,
+      schedule: () => () => {},
+      onMove: () => {
+        listeners++
+        return () => listeners--
+      },
+    }
+    const store = await openStore(join(parent, 'store'), { clock })
+    const before = listeners
+    const options = { directory: join(parent, 'checkpoints'), intervalMs: 1000 }
+    await store.checkpoints.start(options)
+    assert.is(listeners, before + 1)
+    await store.checkpoints.stop()
+    assert.is(listeners, before)
+    const started = store.checkpoints.start(options)
+    await store.checkpoints.stop()
+    await started
+    assert.is(listeners, before)
+    await store.close()
   })
 })
 
@@ -654,6 +688,35 @@ test('closing the store aborts what is under way, and waits for it', async () =>
     await rejects(store.checkpoints.start({ directory, intervalMs: 1000 }), 'TIDEMARK_CLOSED')
     await store.checkpoints.stop()
     assert.is(told.length, 2)
+  })
+})
+
+test('closing the store waits for the removal of what is no longer retained', async () => {
+  await withDirectory(async (parent) => {
+    const store = await openStore(join(parent, 'store'))
+    const directory = join(parent, 'checkpoints')
+    await store.checkpoints.start({ directory, intervalMs: 1000 })
+    const told = toldBy(store.checkpoints)
+    await store.checkpoints.trigger()
+    const { rm } = fs.promises
+    const isRemoving = gate()
+    const removes = gate()
+    fs.promises.rm = async (...parameters) => {
+      isRemoving.open()
+      await removes.promise
+      return rm(...parameters)
+    }
+    try {
+      const taken = store.checkpoints.trigger()
+      await isRemoving.promise
+      const closed = store.close().then(() => told.push('closed'))
+      await busyDisk(parent)
+      removes.open()
+      await Promise.all([taken, closed])
+      assert.equal(told.slice(3), ['completed 2', 'removed full of version 1', 'closed'])
+    } finally {
+      fs.promises.rm = rm
+    }
   })
 })
 
