@@ -130,20 +130,23 @@ test('exit code 2: wrong usage, with what was meant', async () => {
 })
 
 test('exit code 3: a store that a service has open is left alone', async () => {
-  const child = startChild(new URL('./holder.ts', import.meta.url), path.join(directory, 'held'))
-  await child.message()
   const held = path.join(directory, 'held')
-  const files = () => fs.readdirSync(held).map((name) => [name, fs.statSync(path.join(held, name)).mtimeMs])
-  const before = files()
-  const { stderr } = await ends(['inspect', held], 3, 'is open')
-  if (process.platform === 'linux') assert.match(stderr, `process ${child.pid}`)
-  const { stderr: json } = await tidemark(['inspect', held, '--json'])
-  assert.is(JSON.parse(json).error.code, 'TIDEMARK_LOCKED')
-  assert.equal(files(), before)
-  // Its lock is still its own.
-  const code = await TimerStore.open(held).catch((error) => error.code)
-  assert.is(code, 'TIDEMARK_LOCKED')
-  await child.kill()
+  const child = startChild(new URL('./holder.ts', import.meta.url), held)
+  try {
+    await child.message()
+    const files = () => fs.readdirSync(held).map((name) => [name, fs.statSync(path.join(held, name)).mtimeMs])
+    const before = files()
+    const { stderr } = await ends(['inspect', held], 3, 'is open')
+    if (process.platform === 'linux') assert.match(stderr, `process ${child.pid}`)
+    const { stderr: json } = await tidemark(['inspect', held, '--json'])
+    assert.is(JSON.parse(json).error.code, 'TIDEMARK_LOCKED')
+    assert.equal(files(), before)
+    // Its lock is still its own.
+    const code = await TimerStore.open(held).catch((error) => error.code)
+    assert.is(code, 'TIDEMARK_LOCKED')
+  } finally {
+    await child.kill()
+  }
   assert.is((await tidemark(['inspect', held])).code, 0)
 })
 
@@ -217,21 +220,19 @@ test('an interrupted restore of a chain leaves nothing behind', async () => {
   const temporary = path.join(directory, 'tmp')
   fs.mkdirSync(temporary)
   const chain = fs.readdirSync(checkpoints).find((name) => name !== path.basename(file))!
-  const child = spawn(
-    process.execPath,
-    [buildCommand(), 'inspect', path.join(checkpoints, chain), '--timers', '--json'],
-    {
-      env: { ...process.env, TMPDIR: temporary },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  )
-  // Nobody reads: it stands in the middle of its list.
   const watcher = fs.watch(temporary)
-  await new Promise((resolve) => watcher.once('change', resolve))
+  const args = ['inspect', path.join(checkpoints, chain), '--timers', '--json']
+  const child = spawn(process.execPath, [buildCommand(), ...args], {
+    env: { ...process.env, TMPDIR: temporary },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const closed = new Promise((resolve) => child.once('close', resolve))
+  // Nobody reads: it is in the middle of its work from here on.
+  await Promise.race([closed, new Promise((resolve) => watcher.once('change', resolve))])
   watcher.close()
   child.kill('SIGINT')
   child.stdout.resume()
-  const code = await new Promise((resolve) => child.once('close', resolve))
+  const code = await closed
   assert.is(code, 130)
   assert.equal(fs.readdirSync(temporary), [])
 })
