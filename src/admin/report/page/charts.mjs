@@ -32,6 +32,7 @@ const KINDS = {
   stack: {
     height: 330,
     data: (bars) => stackOf(bars, isShown),
+    range: (_, max) => [0, max > 0 ? max * 1.06 : 1],
     series: () =>
       series
         .map((one) => ({
@@ -44,6 +45,9 @@ const KINDS = {
   },
   sum: {
     height: 170,
+    // What came before is of no interest in a part.
+    range: (min, max) =>
+      max > min ? [Math.max(0, min - (max - min) * 0.08), max + (max - min) * 0.06] : [0, max || 1],
     data: ({ xs, width, sums }) => [[...xs, xs.at(-1) + width], sums],
     series: () => [
       {
@@ -78,7 +82,7 @@ function makePlot(group, element) {
     height: kind.height,
     padding: [(plot) => 14 + headPixels(plot), 20, 0, 0],
     legend: { show: false },
-    scales: { x: { time: false }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.06 : 1] } },
+    scales: { x: { time: false }, y: { range: (_, min, max) => kind.range(min, max) } },
     series: [{}, ...kind.series()],
     axes: [
       { ...axis, grid: { show: false }, splits: unit.splits, values: unit.values, size: xAxisSize },
