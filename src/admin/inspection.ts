@@ -170,7 +170,8 @@ export function checkQueue(
   const service = services[serviceId]
   const expected = service?.[domain]
   if (expected?.count === count && expected.setHash === setHash) return
-  const counts = `${count} timers (set hash ${setHash}), and its log counts ${expected?.count ?? 0} (${expected?.setHash ?? 0})`
+  const { count: logged = 0, setHash: loggedHash = 0 } = expected ?? {}
+  const counts = `${count} timers (set hash ${setHash}), and its log counts ${logged} (${loggedHash})`
   throw new TidemarkError(
     'TIDEMARK_CORRUPT',
     `${path} has in ${domain} of '${service?.name ?? `service ${serviceId}`}' ${counts}: restore a checkpoint`,

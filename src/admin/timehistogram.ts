@@ -72,7 +72,7 @@ export class TimeHistogram {
     return WIDTHS_MS[this.#step]!
   }
 
-  /** The bins that hold something, in order, at a width of the ladder that is not finer: each begins at index times width. */
+  /** The bins that hold something, in order, at a width of the ladder that is not finer; each begins at index × width. */
   bins(widthMs = this.widthMs): [index: number, count: number][] {
     this.#putLast()
     const times = widthMs / this.widthMs
