@@ -78,6 +78,24 @@ export const MAX_PURGE_PAUSE_MS = 100
 export const MAX_LISTED_GROUP_CHARACTERS = 2 * 1024 * 1024
 export const MAX_LISTED_RETIRED_CHARACTERS = 8 * 1024 * 1024
 
+/** Characters of what was removed, in itself and of what stands, from which on the tables are rewritten without it. */
+export const MIN_COMPACTION_CHARACTERS = 16 * 1024 * 1024
+export const MIN_COMPACTION_SHARE = 0.25
+/** A compaction waits until removing rests: until it adds no more than this share to what was counted, in this time. */
+export const MAX_QUIET_SHARE = 0.01
+export const COMPACTION_REST_MS = 1000
+/** Bytes of tables that one step of a compaction rewrites, about: close() waits for one at most. */
+export const COMPACTION_PIECE_BYTES = 64 * 1024 * 1024
+/** After a piece LevelDB's thread is left alone for at least this long, and for this many times as long as it took. */
+export const MIN_COMPACTION_PAUSE_MS = 50
+export const COMPACTION_PAUSES_PER_PIECE = 2
+/** The pause ends after this time, whatever LevelDB still has to do. */
+export const MAX_COMPACTION_PAUSE_MS = 30_000
+/** Tables of level 0 at which LevelDB itself begins to merge them: a compaction lets it. */
+export const LEVEL0_TABLES_TO_MERGE = 4
+/** Log entries that a compaction trims at once. */
+export const COMPACTION_TRIM_ENTRIES = 1000
+
 /** How long close() waits for a handler that does not settle, before it closes without it: its timer stays. */
 export const CLOSE_HANDLER_GRACE_MS = 10_000
 

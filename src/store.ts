@@ -31,6 +31,7 @@ import { planStart, type StartPlan, startedMismatch } from './migrating/plan.ts'
 import { prepareService } from './migrating/start.ts'
 import { type CheckedOptions, checkOptions, defaultMaxParallelism, type StoreOptions } from './options.ts'
 import { TimerService } from './service.ts'
+import { Compactor } from './snapshot/compaction.ts'
 import { takeCut } from './snapshot/cut.ts'
 import { Purger } from './snapshot/purge.ts'
 import { RetiredTimers } from './snapshot/retired.ts'
@@ -74,6 +75,7 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
   readonly #pipeline: CommitPipeline
   readonly #running: RunningSnapshots
   readonly #purger: Purger
+  readonly #compactor: Compactor
   readonly #trimmer: LogTrimmer
   readonly #firing: Firing
   readonly #services = new Map<
@@ -139,10 +141,14 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
       newestSnapshot: () => retired.newest,
       onRetired: (identity, sinceVersion) => retired.retire(identity, sinceVersion),
       onDecided: (commit) => this.#firing.onDecided(commit),
-      onApplied: (commit) => this.#firing.onApplied(commit),
+      onApplied: (commit) => {
+        this.#firing.onApplied(commit)
+        this.#compactor.applied(commit)
+      },
       onFailed: (error) => this.#tell(error),
     })
     this.#purger = new Purger({ engine, pipeline: this.#pipeline, state, retired, onError })
+    this.#compactor = new Compactor({ engine, pipeline: this.#pipeline, state, retention, onError })
     this.#trimmer = new LogTrimmer(engine, this.#pipeline, retention, onError)
     this.#firing = new Firing({ engine, pipeline: this.#pipeline, state, clock: options.clock, onError })
     this.#checkpointer = new Checkpointer({
@@ -278,7 +284,9 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
   async compact(): Promise<void> {
     this.#refuse()
     await this.#pipeline.barrier()
-    await this.#opened.engine.compact()
+    await this.#compactor.compactNow()
+    // One that closes meanwhile leaves the rest as it is.
+    this.#refuse()
   }
 
   /**
@@ -297,6 +305,7 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
 
   async #close(): Promise<void> {
     const { engine, directory, retention } = this.#opened
+    const compacted = this.#compactor.stop()
     try {
       await this.#firing.stop()
       const stopped = this.checkpoints.stop()
@@ -304,6 +313,7 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
       await stopped
       this.#running.releaseAll()
       await this.#purger.stop()
+      await compacted
       await this.#trimmer.stop()
       const healthy = await this.#pipeline.end()
       await this.#checkpointer.close()

@@ -11,7 +11,7 @@ import { SCAN_CHUNK_BYTES } from '../limits.ts'
 import type { EngineOptions } from '../options.ts'
 import type { Engine, EngineBatch, Entry, LevelTables, ScanRange } from './engine.ts'
 import { END } from './keyspaces.ts'
-import { parseLevels } from './levels.ts'
+import { levelsOf, parseTables, type Table } from './tables.ts'
 
 type TextLevel = AbstractLevel<string | Buffer | Uint8Array, string, string>
 type TextBatch = AbstractChainedBatch<TextLevel, string, string>
@@ -141,25 +141,25 @@ export class LevelEngine implements Engine {
   }
 
   async flush(): Promise<void> {
-    await this.#compactRange(END, END)
+    await this.compactRange(END, END)
   }
 
-  async compact(): Promise<void> {
-    await this.#compactRange('', END)
+  tables(): Table[] {
+    const level = this.#level as { getProperty?: (name: string) => string }
+    return parseTables(level.getProperty?.('leveldb.sstables') ?? '')
+  }
+
+  async compactRange(first: string, last: string): Promise<void> {
+    const level = this.#level as { compactRange?: (first: string, last: string) => Promise<void> }
+    await level.compactRange?.(first, last)
   }
 
   levels(): LevelTables[] {
-    const level = this.#level as { getProperty?: (name: string) => string }
-    return parseLevels(level.getProperty?.('leveldb.sstables') ?? '')
+    return levelsOf(this.tables())
   }
 
   close(): Promise<void> {
     return this.#level.close()
-  }
-
-  async #compactRange(start: string, end: string): Promise<void> {
-    const level = this.#level as { compactRange?: (start: string, end: string) => Promise<void> }
-    await level.compactRange?.(start, end)
   }
 }
 

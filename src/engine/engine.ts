@@ -7,6 +7,8 @@
  *   is held long (google/leveldb#320).
  */
 
+import type { Table } from './tables.ts'
+
 export interface EngineBatch {
   put(key: string, value: string): void
   del(key: string): void
@@ -48,9 +50,11 @@ export interface Engine {
   scan(range: ScanRange): { read(): Promise<Entry[]> }
   /** Writes what is in memory into tables, so that opening again has nothing to replay. */
   flush(): Promise<void>
-  /** Rewrites everything, without what was deleted. */
-  compact(): Promise<void>
+  /** The tables on disk; none where all is in memory. */
+  tables(): Table[]
   /** The levels that have tables; none where the engine has no levels. */
   levels(): LevelTables[]
+  /** Merges the tables of a range, both ends included, down to where the deepest lie (rewrite.ts). */
+  compactRange(first: string, last: string): Promise<void>
   close(): Promise<void>
 }

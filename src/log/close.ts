@@ -14,17 +14,21 @@ const TRIM_BATCH_ENTRIES = 10_000
 /** Flushes the engine, then trims the log up to its newest anchor: with nothing left to replay, nothing can be lost. */
 export async function trimOnClose(engine: Engine, retention: LogRetention): Promise<void> {
   await engine.flush()
-  for (;;) {
-    const before = retention.tail
-    const versions = retention.trimToAnchor(TRIM_BATCH_ENTRIES)
-    if (retention.tail === before) return
-    const batch = engine.batch()
-    for (const version of versions) batch.del(logKey(version))
-    const { newest, oldest, tail, bytes } = retention
-    const kept = [newest, oldest, tail, bytes].map(encodeCount).join('')
-    batch.put(META_TRIMMED, withChecksum(META_TRIMMED, kept))
-    await engine.write(batch, true)
-  }
+  while (await trimSome(engine, retention, TRIM_BATCH_ENTRIES));
+}
+
+/** Trims up to `most` entries before the newest anchor, which is in a table; false: there were none. */
+export async function trimSome(engine: Engine, retention: LogRetention, most: number): Promise<boolean> {
+  const before = retention.tail
+  const versions = retention.trimToAnchor(most)
+  if (retention.tail === before) return false
+  const batch = engine.batch()
+  for (const version of versions) batch.del(logKey(version))
+  const { newest, oldest, tail, bytes } = retention
+  const kept = [newest, oldest, tail, bytes].map(encodeCount).join('')
+  batch.put(META_TRIMMED, withChecksum(META_TRIMMED, kept))
+  await engine.write(batch, true)
+  return true
 }
 
 /** What a close left, if nothing was committed since: `newest` is the version of the newest entry. */

@@ -1,0 +1,61 @@
+/**
+ * Rewriting LevelDB's tables without what was deleted.
+ *
+ * - `compactRange` merges tables downwards and never rewrites the deepest: what is dead in there stays, unless a table
+ *   above overlaps it. So a *mark* is put above each: the deletion of a key that does not exist, right behind the table's
+ *   smallest one. It goes down with the merge, takes the table along, and ends there.
+ * - A mark harms nothing, whatever it is made of: no stored key ends with a mark's last character.
+ * - It goes in pieces of neighbouring tables. What one piece rewrites of others, as LevelDB sees fit, is not done again:
+ *   tables are numbered as they are written, and only those that stood at the beginning are taken.
+ */
+import { COMPACTION_PIECE_BYTES } from '../limits.ts'
+import type { Engine, EngineBatch } from './engine.ts'
+import { compareTables, type Table } from './tables.ts'
+
+/** What a mark ends with: behind any key that continues a table's smallest by nothing, and no key's last character. */
+const MARK_END = '!'
+
+export interface RewriteParts {
+  engine: Engine
+  /** Writes a batch when nothing else is being written. */
+  write(batch: EngineBatch): Promise<void>
+  /** Called after each piece, with how long it took; false: it is enough. */
+  afterPiece(pieceMs: number): Promise<boolean>
+}
+
+/** Rewrites every table that stands when it begins. Resolves early where `afterPiece` says so. */
+export async function rewriteTables({ engine, write, afterPiece }: RewriteParts): Promise<void> {
+  await engine.flush()
+  let newest = 0
+  for (const { number } of engine.tables()) newest = Math.max(newest, number)
+  const tried = new Set<number>()
+  for (;;) {
+    const piece = nextPiece(engine.tables(), ({ number }) => number <= newest && !tried.has(number))
+    if (piece.length === 0) return
+    const startMs = performance.now()
+    const batch = engine.batch()
+    for (const { number, smallest } of piece) {
+      tried.add(number)
+      batch.del(smallest + MARK_END)
+    }
+    await write(batch)
+    await engine.compactRange(piece[0]!.smallest, piece.at(-1)!.largest)
+    if (!(await afterPiece(performance.now() - startMs))) return
+  }
+}
+
+/** The first neighbours of the deepest level that are wanted, as many as make a piece. */
+export function nextPiece(tables: readonly Table[], isWanted: (table: Table) => boolean): Table[] {
+  const piece: Table[] = []
+  let bytes = 0
+  for (const table of [...tables].sort(compareTables)) {
+    const first = piece[0]
+    if (first === undefined) {
+      if (!isWanted(table)) continue
+    } else if (table.level !== first.level || !isWanted(table)) break
+    bytes += table.bytes
+    if (first !== undefined && bytes > COMPACTION_PIECE_BYTES) break
+    piece.push(table)
+  }
+  return piece
+}
