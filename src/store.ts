@@ -20,7 +20,6 @@ import { openEngine } from './engine/open.ts'
 import { invalidArgument, TidemarkError } from './errors.ts'
 import { Firing } from './firing/firing.ts'
 import type { AnyHandler } from './firing/handler.ts'
-import { MIN_TIMESTAMP } from './limits.ts'
 import { trimOnClose } from './log/close.ts'
 import { CommitPipeline } from './log/pipeline.ts'
 import type { LogRetention } from './log/retention.ts'
@@ -248,10 +247,10 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
     for (const { name, appliedWatermark, eventTime, processingTime } of state.services) {
       const owner = ownerOf(name)
       if (owner === undefined) continue
-      // While its timers are being converted a service has two, of which one has its watermark.
-      const other = services.get(owner) ?? { watermark: MIN_TIMESTAMP, eventTime: 0, processingTime: 0 }
+      // While its timers are being converted a service has two, of which one has its name and its watermark.
+      const other = services.get(owner) ?? { watermark: appliedWatermark, eventTime: 0, processingTime: 0 }
       services.set(owner, {
-        watermark: Math.max(other.watermark, appliedWatermark),
+        watermark: name === owner ? appliedWatermark : other.watermark,
         eventTime: other.eventTime + eventTime.appliedCount,
         processingTime: other.processingTime + processingTime.appliedCount,
       })

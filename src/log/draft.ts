@@ -229,7 +229,10 @@ export class Draft implements Changes {
   }
 
   watermark(service: ServiceState, timestamp: number): void {
-    if (timestamp <= service.decidedWatermark) return
+    if (timestamp > service.decidedWatermark) this.#setWatermark(service, timestamp)
+  }
+
+  #setWatermark(service: ServiceState, timestamp: number): void {
     service.decidedWatermark = timestamp
     this.#watermarks.set(service, timestamp)
     this.events.push({ kind: 'watermark', service, timestamp })
@@ -262,7 +265,7 @@ export class Draft implements Changes {
     this.#beginAnew(from)
     if (to === undefined) return
     this.#nameService(to, name, to.schemas)
-    this.watermark(to, decidedWatermark)
+    if (to.decidedWatermark !== decidedWatermark) this.#setWatermark(to, decidedWatermark)
   }
 
   /** What the next service of this number begins with. */

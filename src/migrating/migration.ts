@@ -76,6 +76,12 @@ export class Migration {
       settle,
       answer: undefined,
     }))
+    await this.#call<void>((settle) => ({
+      kind: 'watermark',
+      service: to,
+      timestamp: from.decidedWatermark,
+      settle,
+    }))
     for (const domain of DOMAINS) await this.#convert(from[domain], to[domain])
     if (countOf(from) > 0) throw incomplete(from)
     await this.#call<void>((settle) => ({ kind: 'handOver', from, to, settle }))
