@@ -54,7 +54,8 @@ export function checkCheckpoint(directory: string, options: CheckpointOptions): 
       throw invalidArgument(`unknown option '${name}': known are ${[...KNOWN].join(', ')}`)
   }
   checkKind(options)
-  checkParallelism(options)
+  const { parallelism = 1 } = options
+  requireParallelism(parallelism)
   if (options.signal?.aborted === true) {
     throw new TidemarkError('TIDEMARK_CHECKPOINT_ABORTED', 'the checkpoint was aborted before it began')
   }
@@ -77,7 +78,7 @@ export function requireMaxLinks(maxLinks: number): void {
   throw invalidArgument(`maxLinks must be a whole number from 1 to ${MAX_CHAIN_LINKS}, not ${maxLinks}`)
 }
 
-function checkParallelism({ parallelism = 1 }: CheckpointOptions): void {
+export function requireParallelism(parallelism: number): void {
   if (Number.isInteger(parallelism) && parallelism >= 1 && parallelism <= MAX_CHECKPOINT_WORKERS) return
   throw invalidArgument(
     `parallelism must be a whole number from 1 to ${MAX_CHECKPOINT_WORKERS}, not ${parallelism}`,

@@ -189,12 +189,16 @@ export class PeriodicCheckpoints {
 
   /** Asks for the cut at once: it includes all that was called before. */
   async #take(options: TriggerOptions, signal: AbortSignal): Promise<CheckpointSummary> {
-    const { directory, incremental: byDefault, maxLinks, metadata: common } = this.#options
-    const { savepoint = false, incremental = byDefault, metadata = common } = options
+    const { directory, maxLinks, parallelism, ...common } = this.#options
+    const { savepoint = false } = options
+    const { incremental = common.incremental && !savepoint, metadata = common.metadata } = options
     return this.#wiring.taker.checkpoint(directory, {
       signal,
       metadata: metadataNow(metadata),
-      ...(savepoint ? { savepoint } : incremental ? { incremental, maxLinks } : {}),
+      incremental,
+      savepoint,
+      maxLinks,
+      parallelism,
     })
   }
 

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path'
 import { invalidArgument, requireObject } from '../errors.ts'
 import { DEFAULT_CHECKPOINT_TIMEOUT_MS, DEFAULT_MAX_LINKS, MIN_CHECKPOINT_INTERVAL_MS } from '../limits.ts'
-import { requireMaxLinks } from './options.ts'
+import { requireMaxLinks, requireParallelism } from './options.ts'
 import type { ScheduleOptions } from './schedule.ts'
 
 /** As Flink's, with Flink's defaults. */
@@ -29,6 +29,8 @@ export interface PeriodicCheckpointOptions {
   incremental?: boolean
   /** Incremental checkpoints on one full one, before the next is full: 1 to 1000. Default 10. */
   maxLinks?: number
+  /** Workers that share the writing of a full one, 1 to 4. Default 1. */
+  parallelism?: number
   /** How many checkpoints in a row may fail, or run past their time, before the store emits `error`. Default 0. */
   tolerableFailures?: number
   /** JSON of at most 64 KiB, stored in each; or a function that is called for it at each cut. Default: none. */
@@ -51,6 +53,7 @@ export interface CheckedPeriodicOptions extends ScheduleOptions {
   retain: number
   incremental: boolean
   maxLinks: number
+  parallelism: number
   tolerableFailures: number
   metadata: unknown
 }
@@ -64,6 +67,7 @@ const KNOWN = [
   'retain',
   'incremental',
   'maxLinks',
+  'parallelism',
   'tolerableFailures',
   'metadata',
 ]
@@ -82,6 +86,7 @@ export function checkPeriodicOptions(options: PeriodicCheckpointOptions): Checke
     retain = 1,
     incremental = false,
     maxLinks = DEFAULT_MAX_LINKS,
+    parallelism = 1,
     tolerableFailures = 0,
     metadata,
   } = options
@@ -94,6 +99,7 @@ export function checkPeriodicOptions(options: PeriodicCheckpointOptions): Checke
   requireWhole('maxConcurrent', maxConcurrent, 1)
   requireWhole('retain', retain, 1)
   requireMaxLinks(maxLinks)
+  requireParallelism(parallelism)
   requireWhole('tolerableFailures', tolerableFailures, 0)
   requireBoolean('incremental', incremental)
   if (minPauseMs > 0 && maxConcurrent > 1) {
@@ -112,6 +118,7 @@ export function checkPeriodicOptions(options: PeriodicCheckpointOptions): Checke
     retain,
     incremental,
     maxLinks,
+    parallelism,
     tolerableFailures,
     metadata,
   }

@@ -8,9 +8,10 @@ import type { Turns } from './turns.ts'
 export interface TakeOptions {
   signal: AbortSignal
   metadata: unknown
-  incremental?: boolean
-  maxLinks?: number
-  savepoint?: boolean
+  incremental: boolean
+  maxLinks: number
+  parallelism: number
+  savepoint: boolean
 }
 
 /** Takes checkpoints; each one's cut has its place among the store's calls at once. */

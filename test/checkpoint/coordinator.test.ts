@@ -141,12 +141,12 @@ test('a call waits for a place, before the schedule does; a savepoint waits for 
       ['started 1', 'started 2 by call, a savepoint', 'started 3 by call', 'started 4'],
     )
     const options = taker.held.map(({ options: { signal: _, ...others } }) => others)
-    const incremental = { incremental: true, maxLinks: 10 }
+    const usual = { metadata: undefined, incremental: true, savepoint: false, maxLinks: 10, parallelism: 1 }
     assert.equal(options, [
-      { metadata: undefined, ...incremental },
-      { metadata: undefined, savepoint: true },
-      { metadata: 'asked', ...incremental },
-      { metadata: undefined, ...incremental },
+      usual,
+      { ...usual, incremental: false, savepoint: true },
+      { ...usual, metadata: 'asked' },
+      usual,
     ])
   })
 })
@@ -421,6 +421,8 @@ test('options are refused at the call', async () => {
       [{ directory, intervalMs: 100, maxConcurrent: 0 }, 'maxConcurrent'],
       [{ directory, intervalMs: 100, retain: 0 }, 'retain'],
       [{ directory, intervalMs: 100, maxLinks: 0 }, 'maxLinks'],
+      [{ directory, intervalMs: 100, maxLinks: 1001 }, 'maxLinks', 'from 1 to 1000'],
+      [{ directory, intervalMs: 100, parallelism: 5 }, 'parallelism', 'from 1 to 4'],
       [{ directory, intervalMs: 100, tolerableFailures: -1 }, 'tolerableFailures'],
       [{ directory, intervalMs: 100, incremental: 1 }, 'incremental'],
       [{ directory, intervalMs: 100, maxConcurrent: 2, minPauseMs: 1 }, 'minPauseMs', 'maxConcurrent'],
