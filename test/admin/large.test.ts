@@ -14,10 +14,18 @@ const directory = temporaryDirectory('large')
 buildCommand()
 const file = await makeCheckpoint()
 
-/** Has Node tell, when it ends, how much memory it took at most. */
-const TELL = `data:text/javascript,${encodeURIComponent(
-  "process.on('exit', () => process.stderr.write('memory ' + process.resourceUsage().maxRSS))",
-)}`
+/**
+ * Has Node tell, when it ends, how much memory it took at most, in KiB. Linux counts in `maxRSS` what its parent had when
+ * it was forked, and tells its own peak in /proc.
+ */
+const TELL = `data:text/javascript,${encodeURIComponent(`
+  import fs from 'node:fs'
+  process.on('exit', () => {
+    let peak = process.resourceUsage().maxRSS
+    try { peak = /VmHWM:\\s+(\\d+)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1] } catch {}
+    process.stderr.write('memory ' + peak)
+  })
+`)}`
 
 async function makeCheckpoint(): Promise<string> {
   const store = await openStore(path.join(directory, 'store'))
