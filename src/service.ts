@@ -11,7 +11,7 @@ import { MAX_TIMESTAMP, MIN_TIMESTAMP } from './limits.ts'
 import { type Settle, type TimerCall, UserTimerCall } from './log/calls.ts'
 import type { CommitPipeline } from './log/pipeline.ts'
 import type { QueueState, ServiceState } from './log/state.ts'
-import { listDue, listKey } from './snapshot/listing.ts'
+import { FEW_ENTRIES, listDue, listKey, readEarliest } from './snapshot/listing.ts'
 import type { TimerCodec } from './timer/codec.ts'
 
 /** A timer, as handlers and listings give it. */
@@ -39,9 +39,6 @@ export interface QueueParts {
   /** Why the store takes no calls any more, if so. */
   refusal(): TidemarkError | undefined
 }
-
-/** Entries that are read at once where few are wanted. */
-const FEW_ENTRIES = 16
 
 /**
  * One service's timers of one time domain. Calls take effect in the order in which they were made, awaited or not; each
@@ -166,11 +163,8 @@ export class TimerQueue<K = string, N = string, P = undefined> {
     const { engine, pipeline, codec } = this.#parts
     let earliest: Timer<K, N, P> | undefined
     const run = async () => {
-      const range = { from: MIN_TIMESTAMP, to: MAX_TIMESTAMP }
-      for await (const { identity, timer } of listDue(engine, this.#queue, range, FEW_ENTRIES)) {
-        earliest = codec.timer(identity, timer) as Timer<K, N, P>
-        return
-      }
+      const listed = await readEarliest(engine, this.#queue)
+      if (listed !== undefined) earliest = codec.timer(listed.identity, listed.timer) as Timer<K, N, P>
     }
     await this.#call((settle: Settle<void>) => pipeline.submit({ kind: 'read', run, settle }))
     return earliest

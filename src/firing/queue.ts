@@ -80,6 +80,7 @@ export class QueueFiring implements QueueListener {
   /** Whether a handler that has not returned at once is running. */
   #running = false
   #sliceStartMs = 0
+  #isReadingOn = false
 
   constructor(parts: QueueFiringParts, queue: QueueState, handler: AnyHandler, onFailure: OnFailure) {
     this.#parts = parts
@@ -114,6 +115,10 @@ export class QueueFiring implements QueueListener {
   }
 
   onApplied(event: TimerEvent, version: number): void {
+    if (event.kind === 'delete') {
+      this.window.remove(event.identity)
+      this.#readOn()
+    }
     if (event.kind !== 'register') return
     this.#low.applied(version)
     const { identity, timestamp, timer } = event
@@ -162,6 +167,20 @@ export class QueueFiring implements QueueListener {
     const nextRetryAtMs = this.retries.nextRetryAtMs()
     if (this.retries.size >= MAX_RETRIES_WAITING) return nextRetryAtMs
     return Math.min(this.window.head()?.timestamp ?? Number.POSITIVE_INFINITY, nextRetryAtMs)
+  }
+
+  /** Where deleting has emptied the window, what comes next is found now, and not when it is due. */
+  #readOn(): void {
+    if (this.#isReadingOn || !this.window.needsPage) return
+    this.#isReadingOn = true
+    const end = () => {
+      this.#isReadingOn = false
+    }
+    // Whoever needs the page reads it again, and hears of its failure.
+    this.window.readPage().then(() => {
+      end()
+      this.#low.raise(this.window)
+    }, end)
   }
 
   #giveBackReady(): void {

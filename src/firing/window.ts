@@ -44,6 +44,8 @@ export class DueWindow {
   #reading: Promise<void> | undefined
   /** Registers applied while a page is being read. */
   #arrivals: DueTimer[] | undefined
+  /** Identities removed while a page is being read: it may still bring them. */
+  #departed: Set<string> | undefined
 
   constructor(
     engine: Engine,
@@ -106,8 +108,9 @@ export class DueWindow {
     if (this.#live.get(timer.identity) === timer) this.#live.delete(timer.identity)
   }
 
-  /** A timer that is removed, from its decision on. */
+  /** A timer that is removed: when that is decided, and again when it is durable, as pages may bring it until then. */
   remove(identity: string): void {
+    this.#departed?.add(identity)
     const timer = this.#live.get(identity)
     if (timer === undefined) return
     if (timer.inHand) {
@@ -144,17 +147,20 @@ export class DueWindow {
     this.#pageTimers = Math.min(limit * 2, MAX_WINDOW_PAGE_TIMERS)
     const to = `d${this.#queue.prefix.slice(1, IDENTITY_QUEUE_END)}${END}`
     const arrivals: DueTimer[] = []
+    const departed = new Set<string>()
     this.#arrivals = arrivals
+    this.#departed = departed
     try {
       const entries = await this.#engine.scan({ after: this.#end, to, limit }).read()
-      this.#extend(entries, entries.length < limit)
+      this.#extend(entries, entries.length < limit, departed)
     } finally {
       this.#arrivals = undefined
+      this.#departed = undefined
     }
     for (const timer of arrivals) if (!this.#isBeyondEnd(timer)) this.#insert(timer)
   }
 
-  #extend(entries: Entry[], complete: boolean): void {
+  #extend(entries: Entry[], complete: boolean, departed: Set<string>): void {
     this.#complete = complete
     this.#run = this.#run.slice(this.#runAt)
     this.#runAt = 0
@@ -166,6 +172,7 @@ export class DueWindow {
       }
       const timestamp = decodeTimestamp(key, IDENTITY_QUEUE_END)
       const { identity, orderText } = due
+      if (departed.has(identity)) continue
       const timer = new DueTimer(this.#queue, identity, timestamp, orderText, this.#onRemoved, key)
       if (this.#makeLive(timer)) this.#run.push(timer)
     }

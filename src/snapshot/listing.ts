@@ -7,7 +7,7 @@
 import type { Engine } from '../engine/engine.ts'
 import { END } from '../engine/keyspaces.ts'
 import { TidemarkError } from '../errors.ts'
-import { MAX_TIMESTAMP } from '../limits.ts'
+import { MAX_TIMESTAMP, MIN_TIMESTAMP } from '../limits.ts'
 import { prefixEnd } from '../log/reads.ts'
 import type { QueueState } from '../log/state.ts'
 import { timestampText } from '../timer/identity.ts'
@@ -15,6 +15,8 @@ import { parseDue, parseStored, type StoredTimer } from '../timer/stored.ts'
 import { decodeTimestamp, encodeTimestamp } from '../timer/text.ts'
 
 const LISTING_CHUNK_ENTRIES = 1000
+/** Entries that are read at once where few are wanted. */
+export const FEW_ENTRIES = 16
 
 export interface Listed {
   identity: string
@@ -54,6 +56,21 @@ export async function* listDue(
   }
 }
 
+/**
+ * The earliest timer of a queue, read while no commit is under way: the lower bound of the queue then rises to it, so
+ * that what was deleted before it is walked once.
+ */
+export async function readEarliest(engine: Engine, queue: QueueState): Promise<Listed | undefined> {
+  const range = { from: MIN_TIMESTAMP, to: MAX_TIMESTAMP }
+  let earliest: Listed | undefined
+  for await (const listed of listDue(engine, queue, range, FEW_ENTRIES)) {
+    earliest = listed
+    break
+  }
+  queue.decided.low = earliest === undefined ? MAX_TIMESTAMP : identityTimestamp(earliest.identity)
+  return earliest
+}
+
 /** The timers behind a prefix (a key, or a key and a namespace), by namespace and timestamp. */
 export async function* listKey(
   engine: Engine,
@@ -65,13 +82,17 @@ export async function* listKey(
     const limit = LISTING_CHUNK_ENTRIES
     const entries = await engine.scan({ after, to: prefixEnd(prefix), limit }).read()
     for (const [identity, value] of entries) {
-      const timestamp = decodeTimestamp(timestampText(identity), 0)
+      const timestamp = identityTimestamp(identity)
       if (timestamp < range.from || timestamp > range.to) continue
       yield { identity, timer: parseStored(identity, value) ?? damaged(identity) }
     }
     if (entries.length < limit) return
     after = entries.at(-1)![0]
   }
+}
+
+function identityTimestamp(identity: string): number {
+  return decodeTimestamp(timestampText(identity), 0)
 }
 
 function damaged(key: string): never {

@@ -93,6 +93,15 @@ test('a timer applied while a page is read that is not the last waits beyond its
   assert.is(window.needsPage, true)
 })
 
+test('a timer removed while a page is read is not in the window, though the page brings it', async () => {
+  const gone = due(10, 1)
+  const { window, finish } = await slowWindow([gone, due(20, 2)])
+  window.remove(gone.identity)
+  await finish()
+  assert.is(window.low(), 20)
+  assert.equal(takeAll(window), [20])
+})
+
 test('a timer removed and registered again while a page is read is in the window once, in its new place', async () => {
   const old = due(10, 1)
   const { window, finish } = await slowWindow([old, due(10, 2)])
