@@ -2,7 +2,7 @@
  * Assisting: a worker makes blocks of a checkpoint that another one writes, and sends them over a port of their own; the
  * main thread sees nothing of them.
  *
- * - The writer closes the port when it needs no more help, for whatever reason: that ends the assistance.
+ * - The assistance ends when the port is closed, by whichever end: the writer needs no more help, for whatever reason.
  * - What goes wrong here the writer is told, and fails.
  */
 import type { MessagePort } from 'node:worker_threads'

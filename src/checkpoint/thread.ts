@@ -3,12 +3,13 @@
  *
  * - While it has nothing to do it does not keep the process alive.
  * - When it dies its runs fail, and what they left is removed; and so do the runs that it assisted.
+ * - When a run settles nobody reads for it any more: its snapshot may end.
  */
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { MessageChannel, type MessagePort, type TransferListItem, Worker } from 'node:worker_threads'
 import { TidemarkError } from '../errors.ts'
-import { type CheckpointCut, temporaryFileName, type WrittenCheckpoint } from './cut.ts'
+import { type CheckpointCut, checkpointFileName, temporaryFileName, type WrittenCheckpoint } from './cut.ts'
 import { type FromWorker, type ToWorker, toldError, type WorkerStart } from './messages.ts'
 import type { CheckpointProgress } from './options.ts'
 import type { SharedWork } from './production.ts'
@@ -25,8 +26,8 @@ export interface Sharing {
 }
 
 interface Run {
-  /** Where the file is until it is whole. */
-  temporary: string
+  /** Names that its file has or had, from the first to the last. */
+  files: string[]
   onProgress: ((progress: CheckpointProgress) => void) | undefined
   /** What it rejects with, whatever the worker will say: a listener threw it, or an assistant died. */
   thrown: unknown
@@ -34,15 +35,18 @@ interface Run {
   reject(error: unknown): void
 }
 
+/** What one worker does for the run of another. */
 interface Assistance {
-  resolve(): void
-  reject(error: unknown): void
+  /** Rejects when it died. */
+  ended: Promise<void>
+  /** It is needed no more, for whatever reason. */
+  end(): void
 }
 
 export class WorkerThread {
   readonly #worker: Worker
   readonly #runs = new Map<number, Run>()
-  readonly #assists = new Map<number, Assistance>()
+  readonly #assists = new Map<number, { resolve(): void; reject(error: unknown): void }>()
   readonly #exited: Promise<void>
   #lastRun = 0
   #failure: unknown
@@ -85,32 +89,35 @@ export class WorkerThread {
     const run = ++this.#lastRun
     const abort = () => this.#tell({ type: 'abort', run })
     signal?.addEventListener('abort', abort)
+    const assistances: Assistance[] = []
     try {
       return await new Promise((resolve, reject) => {
-        const temporary = join(directory, temporaryFileName(cut))
-        this.#runs.set(run, { temporary, onProgress, thrown: undefined, resolve, reject })
+        const files = [temporaryFileName(cut), checkpointFileName(cut)].map((name) => join(directory, name))
+        this.#runs.set(run, { files, onProgress, thrown: undefined, resolve, reject })
         this.#worker.ref()
         const ports: MessagePort[] = []
         for (const assistant of shared?.assistants ?? []) {
           const { port1, port2 } = new MessageChannel()
-          assistant.#assist(cut, shared!.work, port2).catch((error) => this.#stop(run, error))
+          const assistance = assistant.#assist(cut, shared!.work, port2)
+          assistance.ended.catch((error) => this.#stop(run, error))
+          assistances.push(assistance)
           ports.push(port1)
         }
         this.#tell({ type: 'run', run, cut, directory, work: shared?.work, assistants: ports }, ports)
       })
     } finally {
       signal?.removeEventListener('abort', abort)
+      for (const assistance of assistances) assistance.end()
+      await Promise.allSettled(assistances.map(({ ended }) => ended))
     }
   }
 
-  /** Resolves when it has nothing more to do for the writer; rejects when it died before. */
-  #assist(cut: CheckpointCut, work: SharedWork, writer: MessagePort): Promise<void> {
+  #assist(cut: CheckpointCut, work: SharedWork, writer: MessagePort): Assistance {
     const run = ++this.#lastRun
-    return new Promise((resolve, reject) => {
-      this.#assists.set(run, { resolve, reject })
-      this.#worker.ref()
-      this.#tell({ type: 'assist', run, cut, work, writer }, [writer])
-    })
+    const ended = new Promise<void>((resolve, reject) => this.#assists.set(run, { resolve, reject }))
+    this.#worker.ref()
+    this.#tell({ type: 'assist', run, cut, work, writer }, [writer])
+    return { ended, end: () => this.#tell({ type: 'abort', run }) }
   }
 
   /** Ends it when it has aborted what it still does. */
@@ -169,8 +176,8 @@ export class WorkerThread {
     this.#assists.clear()
     const runs = [...this.#runs.values()]
     this.#runs.clear()
-    for (const { temporary, reject } of runs) {
-      await fs.promises.rm(temporary, { force: true }).catch(() => {})
+    for (const { files, reject } of runs) {
+      for (const file of files) await fs.promises.rm(file, { force: true }).catch(() => {})
       reject(error)
     }
   }

@@ -64,8 +64,6 @@ async function run(message: ToWorker & { type: 'run' }, signal: AbortSignal): Pr
     return { type: 'done', run, written: await write(await openOnce(), cut, directory, options) }
   } catch (error) {
     return { type: 'failed', run, error: tellError(error) }
-  } finally {
-    for (const assistant of assistants) assistant.close()
   }
 }
 

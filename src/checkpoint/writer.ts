@@ -29,7 +29,7 @@ export interface WriteOptions {
   elapsedMs?(): number
   /** What is shared with the assistants. Default: nothing is, and there are none. */
   work?: SharedWork
-  /** To others that make blocks of this file (assist.ts); whoever gave these ports closes them. */
+  /** To others that make blocks of this file (assist.ts); whoever gave these ports ends the assistance. */
   assistants?: readonly MessagePort[]
 }
 

@@ -1,89 +1,40 @@
 // Checkpoints by the workers: several at once, aborted, killed in the middle; and the order in which things close.
 
 import { spawnSync } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
-import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Worker } from 'node:worker_threads'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { CheckpointClient } from '../../src/checkpoint/client.ts'
-import type { CheckpointCut } from '../../src/checkpoint/cut.ts'
-import { openClassicEngine } from '../../src/engine/classic.ts'
-import type { Engine } from '../../src/engine/engine.ts'
-import { checkOptions } from '../../src/options.ts'
 import { rejects } from '../support/refusals.ts'
 import { withDirectory } from '../support/store.ts'
+import { nextWorker, sizes, withClient, workersStartedBy } from './clients.ts'
 import { manyTimers, readAll, sampleOf } from './sample.ts'
 
-interface Bench {
-  engine: Engine
-  client: CheckpointClient
-  /** A cut with an id of its own. */
-  cut(): CheckpointCut
-  stored: Map<string, string>
-  checkpoints: string
-  files(): Promise<string[]>
-}
-
-const sizes = checkOptions({}).engine
-
-/** Runs `body` with a LevelDB that has timers, and a client; closes in the right order. */
-async function withClient(count: number, body: (bench: Bench) => Promise<void>): Promise<void> {
-  await withDirectory(async (directory) => {
-    const { cut, stored } = await sampleOf(manyTimers(count))
-    const engine = await openClassicEngine(join(directory, 'store'), sizes, false)
-    const batch = engine.batch()
-    for (const [key, value] of stored) batch.put(key, value)
-    await engine.write(batch, false)
-    const client = new CheckpointClient(join(directory, 'store'), sizes)
-    const checkpoints = join(directory, 'checkpoints')
-    try {
-      await body({
-        engine,
-        client,
-        cut: () => ({ ...cut, checkpointId: randomUUID() }),
-        stored,
-        checkpoints,
-        files: () => readdir(checkpoints),
-      })
-    } finally {
-      await client.close()
-      await engine.close()
-    }
-  })
-}
-
-/** The next worker that is started. */
-function nextWorker(): Promise<Worker> {
-  return new Promise((resolve) => process.once('worker', resolve))
-}
-
 test('one after the other by one worker, and several at once by four', async () => {
-  await withClient(30_000, async ({ client, cut, stored, checkpoints, files }) => {
-    let workers = 0
-    const count = () => workers++
-    process.on('worker', count)
-    for (let i = 0; i < 2; i++) {
-      const { path, timers, bytes } = await client.run(cut(), checkpoints)
-      assert.is(timers, 30_000)
-      assert.ok(bytes > 100_000)
-      assert.equal(await readAll(path), [...stored])
-    }
-    assert.is(workers, 1)
-    const together = await Promise.all(Array.from({ length: 6 }, () => client.run(cut(), checkpoints)))
-    assert.is(new Set(together.map((written) => written.path)).size, 6)
-    for (const written of together) assert.equal(await readAll(written.path), [...stored])
-    assert.is((await files()).length, 8)
-    await client.run(cut(), checkpoints)
-    process.off('worker', count)
-    assert.is(workers, 4)
+  await withClient(manyTimers(30_000), async ({ client, cut, stored, checkpoints, files }) => {
+    const first = await workersStartedBy(async () => {
+      for (let i = 0; i < 2; i++) {
+        const { path, timers, bytes } = await client.run(cut(), checkpoints)
+        assert.is(timers, 30_000)
+        assert.ok(bytes > 100_000)
+        assert.equal(await readAll(path), [...stored])
+      }
+    })
+    assert.is(first.length, 1)
+    const others = await workersStartedBy(async () => {
+      const together = await Promise.all(Array.from({ length: 6 }, () => client.run(cut(), checkpoints)))
+      assert.is(new Set(together.map((written) => written.path)).size, 6)
+      for (const written of together) assert.equal(await readAll(written.path), [...stored])
+      await client.run(cut(), checkpoints)
+    })
+    assert.is(others.length, 3)
+    assert.is((await files()).length, 9)
   })
 })
 
 test('commits go on while a checkpoint is written', async () => {
-  await withClient(30_000, async ({ client, engine, cut, checkpoints, stored }) => {
+  await withClient(manyTimers(30_000), async ({ client, engine, cut, checkpoints, stored }) => {
     const writing = client.run(cut(), checkpoints)
     let done = false
     void writing.finally(() => {
@@ -102,7 +53,7 @@ test('commits go on while a checkpoint is written', async () => {
 })
 
 test('an abort rejects, removes what was written, and leaves the other runs alone', async () => {
-  await withClient(60_000, async ({ client, cut, stored, checkpoints, files }) => {
+  await withClient(manyTimers(60_000), async ({ client, cut, stored, checkpoints, files }) => {
     for (const when of ['before', 'at once', 'at the first progress', 'later']) {
       const aborter = new AbortController()
       if (when === 'before') aborter.abort()
@@ -126,7 +77,7 @@ test('an abort rejects, removes what was written, and leaves the other runs alon
 })
 
 test('what a listener of progress throws is what its run rejects with', async () => {
-  await withClient(60_000, async ({ client, cut, checkpoints, files }) => {
+  await withClient(manyTimers(60_000), async ({ client, cut, checkpoints, files }) => {
     const mine = new Error('mine')
     const onProgress = () => {
       throw mine
@@ -138,7 +89,7 @@ test('what a listener of progress throws is what its run rejects with', async ()
 })
 
 test('a worker that dies fails its runs, leaves nothing, and the next run has another', async () => {
-  await withClient(60_000, async ({ client, cut, stored, checkpoints, files }) => {
+  await withClient(manyTimers(60_000), async ({ client, cut, stored, checkpoints, files }) => {
     const starting = nextWorker()
     const dying = client.run(cut(), checkpoints, { onProgress: () => worker.terminate() })
     const worker = await starting
@@ -153,7 +104,7 @@ test('a worker that dies fails its runs, leaves nothing, and the next run has an
 })
 
 test('a worker that died while it was idle is replaced', async () => {
-  await withClient(100, async ({ client, cut, stored, checkpoints }) => {
+  await withClient(manyTimers(100), async ({ client, cut, stored, checkpoints }) => {
     const starting = nextWorker()
     await client.run(cut(), checkpoints)
     await (await starting).terminate()
@@ -175,7 +126,7 @@ test('a worker that cannot open the store says so', async () => {
 })
 
 test('errors keep code, message and cause across the threads', async () => {
-  await withClient(100, async ({ client, cut, checkpoints, files }) => {
+  await withClient(manyTimers(100), async ({ client, cut, checkpoints, files }) => {
     const wrong = cut()
     wrong.services[0]!.processingTime = { count: 99, setHash: 1 }
     await rejects(client.run(wrong, checkpoints), 'TIDEMARK_CORRUPT', 'orders', '99', '100', 'set hash 1')
@@ -186,7 +137,7 @@ test('errors keep code, message and cause across the threads', async () => {
 })
 
 test('closing aborts what runs, waits for the thread, and is the end', async () => {
-  await withClient(60_000, async ({ client, cut, checkpoints, files }) => {
+  await withClient(manyTimers(60_000), async ({ client, cut, checkpoints, files }) => {
     const starting = nextWorker()
     const run = client.run(cut(), checkpoints)
     const refused = rejects(run, 'TIDEMARK_CHECKPOINT_ABORTED')
@@ -199,7 +150,7 @@ test('closing aborts what runs, waits for the thread, and is the end', async () 
     assert.ok(exited)
     await refused
     await client.close()
-    assert.equal(await files().catch(() => []), [])
+    assert.equal(await files(), [])
     await rejects(client.run(cut(), checkpoints), 'TIDEMARK_CLOSED')
   })
 })

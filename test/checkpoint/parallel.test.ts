@@ -1,7 +1,8 @@
 // timeout: 600s
 // One checkpoint by several workers: the same bytes whoever makes them, and nothing is left whoever fails.
 
-import { readFile } from 'node:fs/promises'
+import fs from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MessageChannel } from 'node:worker_threads'
 import fc from 'fast-check'
@@ -17,6 +18,7 @@ import { CHECKPOINT_PIECE_BYTES, MAX_CHECKPOINT_PIECES_AHEAD } from '../../src/l
 import { decodeDigits } from '../../src/timer/text.ts'
 import { eventually, gate, inTime, turns } from '../support/eventually.ts'
 import { randomFrom } from '../support/random.ts'
+import { rejects } from '../support/refusals.ts'
 import { withDirectory } from '../support/store.ts'
 import { manyTimers, readAll, type SampleTimer, sampleOf } from './sample.ts'
 
@@ -250,6 +252,83 @@ test('an assistant is ahead of the file by a few MiB, not more, and goes on when
       port1.close()
     }
     await inTime(assisting, 'the assistant')
+  })
+})
+
+/** The engine, whose reads fail from the n-th on. */
+function failing(engine: Engine, from: number, error: Error): Engine {
+  let reads = 0
+  const broken = Object.create(engine) as Engine
+  broken.scan = (range) => ({
+    read: async () => {
+      if (reads++ >= from) throw error
+      return engine.scan(range).read()
+    },
+  })
+  return broken
+}
+
+test('what fails an assistant fails the checkpoint, as if the writer had met it', async () => {
+  await withDirectory(async (directory) => {
+    const { engine, cut } = await sampleOf(twoQueues(8000), { maxParallelism: 4 })
+    const tasks = planTasks(cut, 100)
+    for (const from of [0, 3]) {
+      for (const [code, error] of [
+        ['TIDEMARK_FAILED', new Error('no disk')],
+        ['TIDEMARK_CORRUPT', Object.assign(new Error('bad block'), { code: 'LEVEL_CORRUPTION' })],
+      ] as const) {
+        const engines = [engine, failing(engine, from, error)]
+        const writing = writeTogether(
+          slowed(engine, () => 0.99),
+          cut,
+          directory,
+          { tasks, engines },
+        )
+        const told = await rejects(inTime(writing), code, error.message)
+        assert.is((told.cause as Error).message, error.message)
+        assert.equal(await readdir(directory), [])
+      }
+    }
+    const engines = [failing(engine, 0, new Error('mine'))]
+    const later = slowed(failing(engine, 2, new Error('other')), () => 0.99)
+    await rejects(inTime(writeTogether(later, cut, directory, { tasks, engines })), 'TIDEMARK_FAILED', 'mine')
+  })
+})
+
+test('a disk that fails, or an abort, ends the assistants', async () => {
+  await withDirectory(async (directory) => {
+    const { engine, cut } = await sampleOf(twoQueues(30_000, (i) => `"${i} ${'ab'.repeat(i % 100)}"`))
+    const tasks = planTasks(cut, 100)
+    const engines = [engine, engine]
+    const open = fs.promises.open
+    fs.promises.open = async (...parameters) => {
+      const file = await open(...parameters)
+      file.write = () => Promise.reject(new Error('no space'))
+      return file
+    }
+    try {
+      const writing = writeTogether(engine, cut, directory, { tasks, engines })
+      await rejects(inTime(writing), 'TIDEMARK_FAILED', 'no space')
+    } finally {
+      fs.promises.open = open
+    }
+    assert.equal(await readdir(directory), [])
+    for (let scans = 0; scans < 6; scans++) {
+      const aborter = new AbortController()
+      let seen = 0
+      const own = Object.create(engine) as Engine
+      own.scan = (range) => {
+        if (seen++ === scans) aborter.abort('enough')
+        return engine.scan(range)
+      }
+      const options = { tasks, engines: [engine, own], signal: aborter.signal }
+      const error = await rejects(
+        inTime(writeTogether(engine, cut, directory, options)),
+        'TIDEMARK_CHECKPOINT_ABORTED',
+      )
+      assert.is(error.cause, 'enough')
+      assert.equal(await readdir(directory), [])
+    }
   })
 })
 
