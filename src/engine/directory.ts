@@ -14,6 +14,8 @@ import { invalidArgument, TidemarkError } from '../errors.ts'
 export const MARKER_FILE = 'TIDEMARK'
 /** The newest stored format that this code reads and writes. */
 export const FORMAT_VERSION = 1
+/** Of a store in which nothing was stored yet: LevelDB may make its files. */
+const EMPTY_FORMAT = 0
 
 const OPEN_STORES = Symbol.for('tidemark.openStores')
 type OpenStores = Set<string>
@@ -102,10 +104,15 @@ function isLockOwner(inode: number): boolean {
   })
 }
 
-/** Whether LevelDB's files are there; throws where the directory is not ours, or newer. */
+/**
+ * Whether LevelDB's files must be there; throws where the directory is not ours, or newer. An empty one is marked at once:
+ * a process that dies while LevelDB makes its files leaves a store in which nothing is, and no stranger's directory.
+ */
 async function checkMarker(realPath: string, location: string): Promise<boolean> {
   const files = (await fs.promises.readdir(realPath)).filter((name) => !name.startsWith(`${MARKER_FILE}.`))
-  if (files.length === 0) return false
+  if (files.length === 0) {
+    return (await markEmpty(realPath)) ? false : checkMarker(realPath, location)
+  }
   if (!files.includes(MARKER_FILE)) {
     throw new TidemarkError(
       'TIDEMARK_UNSUPPORTED_FORMAT',
@@ -126,7 +133,7 @@ async function checkMarker(realPath: string, location: string): Promise<boolean>
         'it was left untouched',
     )
   }
-  return files.some((name) => name.endsWith('.ldb') || name.startsWith('MANIFEST-'))
+  return format > EMPTY_FORMAT && files.some((name) => name.endsWith('.ldb') || name.startsWith('MANIFEST-'))
 }
 
 /** The format that a directory's marker file tells; undefined where it has none, or one that says something else. */
@@ -142,6 +149,27 @@ function readFormat(text: string): number | undefined {
 
 /** Says in the directory what is stored there: atomically, and on disk before this resolves. */
 export async function writeMarker(realPath: string, formatVersion: number): Promise<void> {
+  const temporary = await writeMarkerAside(realPath, formatVersion)
+  await fs.promises.rename(temporary, path.join(realPath, MARKER_FILE))
+  await syncDirectory(realPath)
+}
+
+/** False: another process was faster, and may have stored something already. */
+async function markEmpty(realPath: string): Promise<boolean> {
+  const temporary = await writeMarkerAside(realPath, EMPTY_FORMAT)
+  try {
+    await fs.promises.link(temporary, path.join(realPath, MARKER_FILE))
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  } finally {
+    await fs.promises.rm(temporary)
+    await syncDirectory(realPath)
+  }
+}
+
+async function writeMarkerAside(realPath: string, formatVersion: number): Promise<string> {
   const temporary = path.join(realPath, `${MARKER_FILE}.${randomBytes(4).toString('hex')}`)
   const file = await fs.promises.open(temporary, 'wx', 0o600)
   try {
@@ -150,8 +178,7 @@ export async function writeMarker(realPath: string, formatVersion: number): Prom
   } finally {
     await file.close()
   }
-  await fs.promises.rename(temporary, path.join(realPath, MARKER_FILE))
-  await syncDirectory(realPath)
+  return temporary
 }
 
 /** Puts a directory's entries on disk: what was created or renamed in it survives a power loss. */

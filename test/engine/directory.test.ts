@@ -2,10 +2,15 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { claimDirectory } from '../../src/engine/directory.ts'
+import { openEngine } from '../../src/engine/open.ts'
 import { TimerStore } from '../../src/index.ts'
+import { checkOptions } from '../../src/options.ts'
 import { temporaryDirectory } from '../support/tmp.ts'
 
 const INDEX = fileURLToPath(new URL('../../src/index.ts', import.meta.url))
@@ -40,6 +45,28 @@ test('a child inherits the descriptors of an open store, not its lock: it opens 
     child.stdin.end()
     await once(child, 'exit')
     await store.close()
+  }
+})
+
+test('a store whose first opening was killed at any moment opens as a new one', async () => {
+  // What LevelDB makes, in order; then the record would follow.
+  const stages = [[], ['LOCK', 'LOG'], ['LOCK', 'LOG', 'MANIFEST-000001'], undefined]
+  for (const kept of stages) {
+    const directory = temporaryDirectory('directory')
+    const claimed = await claimDirectory(directory)
+    const engine = await openEngine(directory, claimed, checkOptions({}).engine)
+    await engine.close()
+    claimed.release()
+    for (const name of await readdir(directory)) {
+      if (kept !== undefined && name !== 'TIDEMARK' && !kept.includes(name)) await rm(join(directory, name))
+    }
+    const store = await TimerStore.open(directory)
+    const { eventTime } = await store.service('orders')
+    await eventTime.register({ key: 'a', timestamp: 1 })
+    await store.close()
+    const again = await TimerStore.open(directory)
+    assert.is(again.stats().version, 2)
+    await again.close()
   }
 })
 
