@@ -24,7 +24,10 @@ export class ManualClock implements Clock {
     return this.#nowMs
   }
 
-  /** Sets the time, also backwards; resolves when every timer that became due has been fired and its removal is durable. */
+  /**
+   * Sets the time, also backwards; resolves when every timer that became due has been fired and its removal is durable,
+   * and when the periodic checkpoint that became due has been taken.
+   */
   async advanceTo(ms: number): Promise<void> {
     this.#nowMs = checkMs(ms)
     await Promise.all(Array.from(this.#catchUps, (catchUp) => catchUp()))

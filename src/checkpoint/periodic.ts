@@ -8,29 +8,15 @@
  * - Stopping begins nothing more and waits for what is under way; until then its timeout holds.
  */
 import { scheduleOn } from '../clock.ts'
-import { invalidArgument, TidemarkError } from '../errors.ts'
+import { TidemarkError } from '../errors.ts'
 import { MAX_WAKE_UP_MS } from '../limits.ts'
+import { type Attempt, aborted, asTidemarkError, makeAttempt, metadataNow } from './attempt.ts'
 import type { CheckpointSummary } from './checkpointer.ts'
 import type { CheckpointAttempt } from './periodicevents.ts'
 import type { CheckedPeriodicOptions, TriggerOptions } from './periodicoptions.ts'
 import type { PeriodicWiring } from './periodicparts.ts'
 import { RetainedCheckpoints } from './retained.ts'
 import { begun, ended, hasPlace, nextStep, notAhead, type ScheduleState } from './schedule.ts'
-
-/** A checkpoint that is to be taken, or is under way. */
-interface Attempt {
-  readonly by: CheckpointAttempt['by']
-  readonly options: TriggerOptions
-  readonly aborter: AbortController
-  /** Given by us, or by the caller. */
-  readonly signal: AbortSignal
-  resolve(summary: CheckpointSummary): void
-  reject(error: TidemarkError): void
-  /** What is told of it; undefined while it waits for a place. */
-  told?: CheckpointAttempt
-  /** Why we aborted it: it took too long, or a newer one is complete. */
-  abortedBy?: 'timeout' | CheckpointSummary
-}
 
 export class PeriodicCheckpoints {
   readonly retained: RetainedCheckpoints
@@ -155,10 +141,7 @@ export class PeriodicCheckpoints {
 
   #giveUp(attempt: Attempt): void {
     if (!this.#takeOut(attempt)) return
-    const message = 'the checkpoint was aborted before it began'
-    attempt.reject(
-      new TidemarkError('TIDEMARK_CHECKPOINT_ABORTED', message, { cause: attempt.signal.reason }),
-    )
+    attempt.reject(aborted('the checkpoint was aborted before it began', attempt.signal.reason))
   }
 
   #begin(attempt: Attempt, startedMs: number): void {
@@ -172,19 +155,21 @@ export class PeriodicCheckpoints {
 
   async #run(attempt: Attempt, told: CheckpointAttempt): Promise<void> {
     this.#wiring.emit('started', told)
+    let summary: CheckpointSummary
     try {
-      const summary = await this.#take(attempt.options, attempt.signal)
-      this.#hasEnded(attempt)
-      this.#wiring.emit('completed', { ...summary, attempt: told })
-      if (!told.savepoint) this.#supersede(told, summary)
-      this.#pass()
-      await this.retained.removeOld()
-      attempt.resolve(summary)
+      summary = await this.#take(attempt.options, attempt.signal)
     } catch (error) {
       this.#hasEnded(attempt)
       attempt.reject(this.#tellFailure(attempt, told, error))
       this.#pass()
+      return
     }
+    this.#hasEnded(attempt)
+    this.#wiring.emit('completed', { ...summary, attempt: told })
+    if (!told.savepoint) this.#supersede(told, summary)
+    this.#pass()
+    await this.retained.removeOld()
+    attempt.resolve(summary)
   }
 
   /** Asks for the cut at once: it includes all that was called before. */
@@ -232,7 +217,8 @@ export class PeriodicCheckpoints {
     }
     if (abortedBy === 'timeout') {
       const { timeoutMs } = this.#options
-      const late = aborted(`the checkpoint took longer than ${timeoutMs} ms, its timeout: raise it`, cause)
+      const message = `the checkpoint took longer than ${timeoutMs} ms: raise timeoutMs, or see what is slow`
+      const late = aborted(message, cause)
       emit('aborted', { attempt, error: late, reason: 'timeout' })
       this.#countFailure(attempt, late)
       return late
@@ -255,41 +241,4 @@ export class PeriodicCheckpoints {
     const message = `${count} failed, the last one: ${error.message}; the schedule goes on`
     onError(new TidemarkError(error.code, message, { cause: error }))
   }
-}
-
-function makeAttempt(
-  by: Attempt['by'],
-  options: TriggerOptions,
-  resolve: Attempt['resolve'] = () => {},
-  reject: Attempt['reject'] = () => {},
-): Attempt {
-  const aborter = new AbortController()
-  const signals = options.signal === undefined ? [] : [options.signal]
-  const signal = AbortSignal.any([aborter.signal, ...signals])
-  return { by, options, aborter, signal, resolve, reject }
-}
-
-/** What is stored in a checkpoint that is cut now. */
-function metadataNow(metadata: unknown): unknown {
-  if (typeof metadata !== 'function') return metadata
-  let value: unknown
-  try {
-    value = metadata()
-  } catch (cause) {
-    throw invalidArgument(`the function metadata threw: ${(cause as Error)?.message ?? cause}`, cause)
-  }
-  if (typeof (value as PromiseLike<unknown> | undefined)?.then !== 'function') return value
-  // Whatever it becomes is of another moment than the cut.
-  Promise.resolve(value).catch(() => {})
-  throw invalidArgument('the function metadata returned a promise: it must return what holds at the cut')
-}
-
-function asTidemarkError(error: unknown): TidemarkError {
-  if (error instanceof TidemarkError) return error
-  const message = `the checkpoint was not taken: ${(error as Error)?.message ?? error}`
-  return new TidemarkError('TIDEMARK_FAILED', message, { cause: error })
-}
-
-function aborted(message: string, cause: unknown): TidemarkError {
-  return new TidemarkError('TIDEMARK_CHECKPOINT_ABORTED', message, { cause })
 }

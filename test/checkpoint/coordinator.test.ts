@@ -3,11 +3,11 @@
 
 import fs, { existsSync } from 'node:fs'
 import { cp, readdir, rename, rm, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { chainFinder } from '../../src/checkpoint/catalog.ts'
-import type { PeriodicCheckpointOptions } from '../../src/checkpoint/periodicoptions.ts'
+import { checkPeriodicOptions, type PeriodicCheckpointOptions } from '../../src/checkpoint/periodicoptions.ts'
 import { writeCheckpoint } from '../../src/checkpoint/writer.ts'
 import { TidemarkError } from '../../src/errors.ts'
 import { listCheckpoints, TimerStore } from '../../src/index.ts'
@@ -404,6 +404,22 @@ test('where the store refuses, nothing begins any more', async () => {
 })
 
 // options
+
+test('what is left out is as in Flink', () => {
+  assert.equal(checkPeriodicOptions({ directory: 'here', intervalMs: 60_000 }), {
+    directory: resolve('here'),
+    intervalMs: 60_000,
+    minPauseMs: 0,
+    timeoutMs: 600_000,
+    maxConcurrent: 1,
+    retain: 1,
+    incremental: false,
+    maxLinks: 10,
+    parallelism: 1,
+    tolerableFailures: 0,
+    metadata: undefined,
+  })
+})
 
 test('options are refused at the call', async () => {
   await withStore({}, async ({ checkpoints }, location) => {
