@@ -37,8 +37,10 @@ export const ANCHOR_INTERVAL_CHARACTERS = 256 * 1024
 export const MAX_LOG_TRIM_ENTRIES = 16
 /** Log entries that were held, and are removed at once when they are free. */
 export const LOG_TRIM_SLICE_ENTRIES = 256
-/** Characters of log that a store which is opened keeps at least for incremental checkpoints to build on. */
+/** Characters of log that a store which is opened keeps for incremental checkpoints to build on: these at least, */
 export const MIN_REOPENED_LOG_CHARACTERS = 16 * 1024 * 1024
+/** or as many for each timer: about what it takes to register it, and three times what a full checkpoint takes for it. */
+export const LOG_CHARACTERS_PER_TIMER = 100
 
 /** Entries that one iterator reads: LevelDB 1.20 must not hold one for long (FORMAT.md of the engine). */
 export const SCAN_CHUNK_ENTRIES = 4000

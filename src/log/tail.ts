@@ -10,6 +10,7 @@ import type { StoreRecord } from '../engine/migration.ts'
 import { TidemarkError } from '../errors.ts'
 import {
   FIRST_SCAN_CHUNK_ENTRIES,
+  LOG_CHARACTERS_PER_TIMER,
   MIN_REOPENED_LOG_CHARACTERS,
   MIN_SCAN_CHUNK_ENTRIES,
   SCAN_CHUNK_BYTES,
@@ -28,6 +29,13 @@ const WRITTEN_PER_LOG_CHARACTER = 3
 
 function corrupt(what: string): TidemarkError {
   return new TidemarkError('TIDEMARK_CORRUPT', `${what}: the store cannot be trusted; restore a checkpoint`)
+}
+
+/** How much log may be worth keeping: nobody knows yet what builds on it, and more than a full checkpoint is not. */
+function worthwhileLogCharacters(state: StoreState): number {
+  let timers = 0
+  for (const { decided } of state.queues()) timers += decided.count
+  return Math.max(timers * LOG_CHARACTERS_PER_TIMER, MIN_REOPENED_LOG_CHARACTERS)
 }
 
 /** Reads the state of a store, and how much log it keeps. Throws TIDEMARK_CORRUPT, naming the versions. */
@@ -51,7 +59,7 @@ export async function loadState(
     retention.add(entry.version, isAnchor, characters, characters * WRITTEN_PER_LOG_CHARACTER)
   }
   // What an incremental checkpoint may build on stays until somebody knows better.
-  retention.reopened(kept, Math.max(2 * kept.characters, MIN_REOPENED_LOG_CHARACTERS))
+  retention.reopened(kept, worthwhileLogCharacters(state))
   state.decidedVersion = newest.version
   state.appliedVersion = newest.version
   state.decidedRetired = newest.retired

@@ -34,9 +34,7 @@ export class LogTrimmer {
 
   wake(): void {
     if (this.#stopped) return
-    this.#trimming ??= this.#trim().finally(() => {
-      this.#trimming = undefined
-    })
+    this.#trimming ??= this.#trim()
   }
 
   async stop(): Promise<void> {
@@ -54,6 +52,9 @@ export class LogTrimmer {
     } catch (error) {
       // A failed store tells its callers itself.
       if (this.#pipeline.failure === undefined) this.#onError(error)
+    } finally {
+      // At once: what becomes free after the last look must find nobody at work.
+      this.#trimming = undefined
     }
   }
 
