@@ -162,7 +162,9 @@ async function markEmpty(realPath: string): Promise<boolean> {
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw error
+    // A file system without hard links: whoever is faster there has nothing stored yet either.
+    await writeMarker(realPath, EMPTY_FORMAT)
+    return true
   } finally {
     await fs.promises.rm(temporary)
     await syncDirectory(realPath)
