@@ -1,0 +1,93 @@
+/** `tidemark import`: what was exported, into a store. */
+import fs from 'node:fs'
+import { EXIT, exitCodeOf } from './exitcodes.ts'
+import { Importer } from './importer.ts'
+import { readLines, readText } from './importlines.ts'
+import { ImportProblem } from './importproblem.ts'
+import { recordOf } from './importrecords.ts'
+import { printable } from './printable.ts'
+import { runAsScript } from './run.ts'
+import type { Terminal } from './terminal.ts'
+import { count, counted } from './units.ts'
+import { defineVerb } from './verb.ts'
+
+export const importVerb = defineVerb({
+  name: 'import',
+  summary: 'writes exported timers into a store, which is made where there is none',
+  description:
+    'Reads NDJSON or CSV, as tidemark export writes it, from a file or from stdin. Each line is checked before it is\n' +
+    'written; where one is wrong, the lines before its slice of 1,000 are in the store, and nothing behind them. To import\n' +
+    'again is harmless: a timer that is there keeps its place, and takes the payload. No service may have the store open;\n' +
+    'one that is there must have the same schemas. Watermarks are raised at the end, and never lowered.',
+  operands: ['STORE', '[FILE]'],
+  options: {},
+  examples: [
+    ['import data/orders-copy orders.ndjson', 'an export into a new store'],
+    ['export old.tidemark --format csv | tidemark import data/orders -', 'through a pipe'],
+  ],
+  async run({ operands: [location, place = '-'] }, terminal) {
+    const importer = new Importer(location!)
+    const problem = await importAll(importer, place, terminal).catch((error) => error as Error)
+    const failure = await importer.close().catch((error) => error as Error)
+    return told(importer, location!, problem ?? (failure || undefined), terminal)
+  },
+})
+
+async function importAll(importer: Importer, place: string, terminal: Terminal): Promise<undefined> {
+  const { signal } = terminal
+  const stats = place === '-' ? undefined : await fs.promises.stat(place).catch(() => undefined)
+  const progress = terminal.progress('importing', 'bytes', stats?.size)
+  let lines = 0
+  for await (const line of readLines(readText(place, signal, (bytes) => progress.at(bytes)))) {
+    lines++
+    await importer.add(line.line, recordOf(line))
+    signal.throwIfAborted()
+  }
+  if (lines === 0) throw new ImportProblem(undefined, 'there is nothing to import: it has no line')
+  await importer.end()
+  progress.end()
+}
+
+/** Says what is in the store now, and what was wrong. */
+function told(importer: Importer, location: string, problem: Error | undefined, terminal: Terminal): number {
+  const { imported } = importer
+  const isNothing = imported.lines === 0
+  if (problem !== undefined && isNothing && !(problem instanceof ImportProblem)) throw problem
+  if (terminal.isJson) {
+    const error = problem === undefined ? {} : { error: { ...lineOf(problem), message: problem.message } }
+    terminal.json({ path: location, isComplete: problem === undefined, ...imported, ...error })
+  } else {
+    terminal.print(summaryOf(importer, location))
+  }
+  if (imported.outOfOrder > 0) {
+    const what = counted(imported.outOfOrder, 'timer comes', 'timers come')
+    terminal.note(
+      `${what} behind one of the same timestamp that was registered later: ` +
+        'they stand in the order of the lines now',
+    )
+  }
+  if (problem === undefined) return EXIT.fine
+  const where = isNothing
+    ? 'nothing was imported'
+    : `lines 1 to ${imported.lines} were imported, and nothing behind them; correct it and import again`
+  const what = terminal.isInterrupted ? 'interrupted' : problem.message.split('\n').map(printable).join('\n')
+  terminal.error(`${what} (${where})`)
+  return terminal.isInterrupted
+    ? EXIT.interrupted
+    : problem instanceof ImportProblem
+      ? EXIT.problem
+      : exitCodeOf(problem)
+}
+
+function lineOf(problem: Error): { line?: number } {
+  return problem instanceof ImportProblem && problem.line !== undefined ? { line: problem.line } : {}
+}
+
+function summaryOf({ imported }: Importer, location: string): string {
+  const { services, new: fresh, there } = imported
+  const timers = `${counted(fresh, 'timer')} new, ${count(there)} there already`
+  const of = `${counted(services.new, 'service')} new, ${count(services.there)} there already`
+  return `${printable(location)}: ${timers}; ${of}`
+}
+
+await runAsScript(import.meta.url, importVerb)

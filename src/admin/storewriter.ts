@@ -1,0 +1,124 @@
+/**
+ * A store that is open to be written by the command: through its log and its commits, as a service writes, but with no
+ * service started, so that nothing fires. It is locked until it is closed.
+ */
+import { randomUUID } from 'node:crypto'
+import { migrations } from '../../migrations/index.ts'
+import { systemClock } from '../clock.ts'
+import { type ClaimedDirectory, claimDirectory, syncEngineFiles } from '../engine/directory.ts'
+import type { Engine } from '../engine/engine.ts'
+import { migrate, type StoreRecord } from '../engine/migration.ts'
+import { openEngine } from '../engine/open.ts'
+import type { Call, Settle, TimerCall } from '../log/calls.ts'
+import { trimOnClose } from '../log/close.ts'
+import { CommitPipeline } from '../log/pipeline.ts'
+import type { LogRetention } from '../log/retention.ts'
+import type { QueueState, ServiceState, StoreState } from '../log/state.ts'
+import { loadState } from '../log/tail.ts'
+import { checkOptions } from '../options.ts'
+import type { KeyGroupRange } from '../timer/codec.ts'
+import { refuseLocked } from './storesource.ts'
+
+/** A timer to be registered, encoded. */
+export interface EncodedTimer {
+  queue: QueueState
+  identity: string
+  timestamp: number
+  /** JSON, or '' for none. */
+  payload: string
+}
+
+interface Parts {
+  directory: ClaimedDirectory
+  engine: Engine
+  record: StoreRecord
+  state: StoreState
+  retention: LogRetention
+}
+
+export class StoreWriter {
+  readonly record: StoreRecord
+  readonly state: StoreState
+  readonly #parts: Parts
+  readonly #pipeline: CommitPipeline
+
+  /**
+   * Opens the store of a directory; where there is none, it is made as `fresh` says.
+   * Rejects with TIDEMARK_LOCKED, _UNSUPPORTED_FORMAT, _CORRUPT, _INVALID_ARGUMENT, _FAILED.
+   */
+  static async open(
+    location: string,
+    fresh: { maxParallelism: number; keyGroups: KeyGroupRange },
+  ): Promise<StoreWriter> {
+    refuseLocked(location)
+    const directory = await claimDirectory(location)
+    let engine: Engine | undefined
+    try {
+      const { engine: sizes } = checkOptions({})
+      engine = await openEngine(location, directory, sizes)
+      const made = { formatVersion: 0, storeId: randomUUID(), ...fresh }
+      const record = await migrate(engine, directory.realPath, migrations, made)
+      const { state, retention } = await loadState(engine, record, sizes.writeBufferBytes)
+      await syncEngineFiles(directory.realPath)
+      return new StoreWriter({ directory, engine, record, state, retention })
+    } catch (error) {
+      await engine?.close()
+      directory.release()
+      throw error
+    }
+  }
+
+  private constructor(parts: Parts) {
+    const { engine, record, state, retention } = parts
+    this.record = record
+    this.state = state
+    this.#parts = parts
+    this.#pipeline = new CommitPipeline({
+      engine,
+      state,
+      retention,
+      flushToDisk: true,
+      now: () => systemClock.now(),
+      newestSnapshot: () => 0,
+      onRetired: () => {},
+      onDecided: () => {},
+      onApplied: () => {},
+      onFailed: () => {},
+    })
+  }
+
+  /** The service of a name, which is made where there is none; it must not be there with other schemas. */
+  service(name: string, schemas: string): Promise<ServiceState> {
+    return this.#call((settle) => ({ kind: 'service', name, schemas, settle, answer: undefined }))
+  }
+
+  /** Registers timers in one commit, in their order; resolves when they are durable, with how many were new. */
+  async register(timers: readonly EncodedTimer[]): Promise<number> {
+    const calls = timers.map(
+      (timer): TimerCall => ({ kind: 'register', ...timer, settle: undefined, answer: false }),
+    )
+    await this.#call<void>((settle) => ({ kind: 'step', calls, settle }))
+    return calls.reduce((sum, { answer }) => sum + (answer ? 1 : 0), 0)
+  }
+
+  /** Raises the watermark of a service; a lower one leaves it. */
+  raiseWatermark(service: ServiceState, timestamp: number): Promise<void> {
+    return this.#call((settle) => ({ kind: 'watermark', service, timestamp, settle }))
+  }
+
+  /** Writes what is under way, and leaves the store as a clean close does. */
+  async close(): Promise<void> {
+    const { engine, directory, retention } = this.#parts
+    try {
+      const isHealthy = await this.#pipeline.end()
+      if (isHealthy) await trimOnClose(engine, retention)
+    } finally {
+      await engine.close()
+      directory.release()
+    }
+  }
+
+  #call<T>(make: (settle: Settle<T>) => Call): Promise<T> {
+    return new Promise((resolve, reject) => this.#pipeline.submit(make({ resolve, reject })))
+  }
+}
