@@ -57,6 +57,9 @@ function describeSchemas(text: string): StoredServiceSchemas {
 
 function checkResult(result: unknown): { key: unknown; namespace?: unknown; payload?: unknown } {
   requireObject(result, "what 'migrate' returns")
+  if (typeof (result as { then?: unknown }).then === 'function') {
+    throw invalidArgument("'migrate' must return what the timer becomes, and not a promise of it")
+  }
   for (const field of Object.keys(result as object)) {
     if (FIELDS.has(field)) continue
     throw invalidArgument(`'migrate' may return key, namespace and payload, and not '${field}'`)

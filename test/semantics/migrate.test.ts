@@ -217,7 +217,7 @@ const wrong: Record<string, [() => unknown, RegExp]> = {
     /key "2\/order-2", namespace "ship", timestamp 8: no idea/,
   ],
   'it returns nothing': [() => undefined, /what 'migrate' returns must be an object/],
-  'it returns a promise': [async () => ({ key: 'a' }), /key/],
+  'it returns a promise': [async () => ({ key: 'a' }), /not a promise/],
   'its key does not fit': [
     () => ({ ...after.migrate(timerBefore(2)), key: 'a' }),
     /key does not fit its schema/,
@@ -394,7 +394,11 @@ test('numbers of services that are free go to the next services, and what they h
     assert.equal(reader.header.services.map(({ name }) => name).sort(), ['orders', 'others'])
     await reader.close()
     current = await reopen()
-    assert.equal(Object.keys(current.stats().services).sort(), ['orders', 'others'])
+    const least = { watermark: -Number.MAX_SAFE_INTEGER, eventTime: 1, processingTime: 0 }
+    assert.equal(current.stats().services, {
+      orders: { watermark: -5, eventTime: 20, processingTime: 20 },
+      others: least,
+    })
   })
 })
 
@@ -439,6 +443,69 @@ test('a chain of checkpoints restores each version before, within and after a co
           orders: { watermark: -5, eventTime: 1500, processingTime: 1500 },
         })
         await checkFires(restored, clock, 1500)
+      })
+    }
+  })
+})
+
+test('parts that were converted, that are half-way and that were not begun are put together, and go on', async () => {
+  // The keys stay, so that each part keeps its own.
+  const numbers = { ...before, payload: after.payload }
+  const convert = ({ key, namespace, payload }: { key: unknown; namespace: unknown; payload?: unknown }) => ({
+    key: String(key),
+    namespace: namespace === 'pay' ? ('pay' as const) : ('ship' as const),
+    payload: { sequence: Number((payload as { sequence: string }).sequence) },
+  })
+  await withStore({}, async (store, directory) => {
+    await fill(store, 3000)
+    const parent = join(directory, '..')
+    const { path } = await store.checkpoint(join(parent, 'checkpoints'))
+    const parts = { notBegun: [0, 31], halfWay: [32, 95], converted: [96, 127] } as const
+    const paths: Record<string, string> = {}
+    for (const [name, [start, end]] of Object.entries(parts)) {
+      const location = join(parent, name)
+      await TimerStore.restore(path, location, { keyGroups: { start, end } })
+      await inStore(location, {}, async (part) => {
+        const count = part.stats().services.orders!.eventTime
+        let calls = 0
+        const migrate = (timer: Parameters<typeof convert>[0]) => {
+          if (name === 'halfWay' && ++calls === 2 * count + 600) throw new Error('given up')
+          return convert(timer)
+        }
+        if (name === 'halfWay')
+          await rejects(() => part.service('orders', { ...numbers, migrate }), mismatch, 'given up')
+        if (name === 'converted') await part.service('orders', { ...numbers, migrate })
+        paths[name] = (await part.checkpoint(join(parent, `${name}-checkpoints`))).path
+      })
+    }
+    const { notBegun, halfWay, converted } = paths as Record<keyof typeof parts, string>
+    await rejects(
+      () => TimerStore.restore([notBegun, halfWay, converted], join(parent, 'all')),
+      mismatch,
+      'orders',
+    )
+    const together = { start: 0, end: 95 }
+    for (const [i, sources] of [
+      [notBegun, halfWay],
+      [halfWay, notBegun],
+    ].entries()) {
+      const location = join(parent, `together-${i}`)
+      assert.equal((await TimerStore.restore(sources, location, { keyGroups: together })).services, [
+        'orders',
+      ])
+      await inStore(location, {}, async (restored) => {
+        const { eventTime } = restored.stats().services.orders!
+        const handler = recorder()
+        const orders = await restored.service('orders', {
+          ...numbers,
+          migrate: convert,
+          onEventTime: handler,
+        })
+        assert.is(orders.currentWatermark, -5)
+        await orders.advanceWatermark(100)
+        const fired = sequences(handler.fired)
+        assert.is(fired.length, eventTime)
+        assert.is(new Set(fired).size, eventTime)
       })
     }
   })

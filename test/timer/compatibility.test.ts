@@ -243,7 +243,7 @@ test('a payload under schemas that may follow each other is always read', () => 
   const random = randomFrom(seed)
   let followed = 0
   let read = 0
-  for (let round = 0; round < 3000; round++) {
+  for (let round = 0; round < 1500; round++) {
     // One service through a few versions of itself, with what was stored under each.
     let spec = randomSpec(random)
     const schemas: string[] = []
@@ -264,13 +264,13 @@ test('a payload under schemas that may follow each other is always read', () => 
       spec = likeSpec(random, spec)
     }
   }
-  assert.ok(followed > 500 && read > 5000, `${followed} schemas followed others, ${read} payloads were read`)
+  assert.ok(followed > 250 && read > 2500, `${followed} schemas followed others, ${read} payloads were read`)
 })
 
 test('a key under schemas that may follow each other is always encoded to the same text', () => {
   const random = randomFrom(seed + 1)
   let read = 0
-  for (let round = 0; round < 8000; round++) {
+  for (let round = 0; round < 4000; round++) {
     const spec = randomSpec(random)
     const [stored, given] = [schemaOf(spec), schemaOf(likeSpec(random, spec))]
     const texts = [textOf({ key: stored }), textOf({ key: given })] as const
@@ -286,7 +286,7 @@ test('a key under schemas that may follow each other is always encoded to the sa
       assert.is(encodedAgain(givenCodec, text), text, texts.join('\n'))
     }
   }
-  assert.ok(read > 500, `${read} keys were read`)
+  assert.ok(read > 250, `${read} keys were read`)
 })
 
 function encodedAgain({ encode, decode }: TextCodec, text: string): string | undefined {
