@@ -3,7 +3,7 @@ import type { TidemarkError } from '../errors.ts'
 import type { CheckpointInfo } from './catalog.ts'
 import type { CheckpointSummary } from './checkpointer.ts'
 
-/** A checkpoint on its way, from `started` to one of `completed`, `failed`, `aborted`, `subsumed`: the same object in each. */
+/** A checkpoint on its way: the same object from `started` to `completed`, `failed`, `aborted` or `subsumed`. */
 export interface CheckpointAttempt {
   /** 1 for the first since `start`, and so on. */
   readonly number: number

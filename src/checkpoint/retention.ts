@@ -75,7 +75,7 @@ export function leftovers(
   return temporary.filter((path) => path.endsWith(suffix) && !isLive(path))
 }
 
-/** Removes files in their order, each on disk before the next; calls `onRemoved` after each. Rejects with TIDEMARK_FAILED. */
+/** Removes files in their order, each on disk before the next, and tells of each. Rejects with TIDEMARK_FAILED. */
 export async function removeFiles<T extends { path: string }>(
   directory: string,
   files: readonly T[],
