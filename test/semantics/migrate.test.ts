@@ -465,6 +465,12 @@ test('parts that were converted, that are half-way and that were not begun are p
     for (const [name, [start, end]] of Object.entries(parts)) {
       const location = join(parent, name)
       await TimerStore.restore(path, location, { keyGroups: { start, end } })
+      // The lowest of the watermarks is what counts.
+      if (name === 'halfWay') {
+        await inStore(location, {}, async (part) =>
+          (await part.service('orders', before)).advanceWatermark(-2),
+        )
+      }
       await inStore(location, {}, async (part) => {
         const count = part.stats().services.orders!.eventTime
         let calls = 0

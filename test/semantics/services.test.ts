@@ -205,6 +205,15 @@ test('a payload schema may refer to itself', async () => {
   })
 })
 
+test('a store takes as many services as the limit says, and refuses one more', async () => {
+  await withStore({}, async (store, _, reopen) => {
+    await Promise.all(Array.from({ length: 4096 }, (_, i) => store.service(`service ${i}`)))
+    await rejects(() => store.service('one more'), 'TIDEMARK_INVALID_ARGUMENT', '4096', 'one more')
+    const last = await (await reopen()).service('service 4095')
+    assert.is(await last.eventTime.register({ key: 'a', timestamp: 1 }), true)
+  })
+})
+
 test('a watermark and a clock are told per service', async () => {
   const clock = new ManualClock(77)
   await withStore({ clock }, async (store) => {
