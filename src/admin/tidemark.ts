@@ -18,6 +18,9 @@ const VERBS: Record<string, () => Promise<AnyVerb>> = {
   export: async () => (await import('./export.ts')).exportVerb,
   import: async () => (await import('./import.ts')).importVerb,
   report: async () => (await import('./report.ts')).report,
+  doctor: async () => (await import('./doctor.ts')).doctor,
+  compact: async () => (await import('./compact.ts')).compact,
+  migrate: async () => (await import('./migrate.ts')).migrate,
 }
 
 process.exitCode = await main(process.argv.slice(2))

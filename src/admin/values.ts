@@ -42,6 +42,16 @@ function parseTimestamp(text: string, nowMs: number): number {
   return Date.parse(hasTime && match[1] === undefined ? `${text.replace(' ', 'T')}Z` : text.replace(' ', 'T'))
 }
 
+const DURATION = /^(\d+(?:\.\d+)?)(ms|s|min|m|h|d)$/
+
+/** A length of time in milliseconds, `90s`, `2h`; undefined where the option is not given. */
+export function durationValue(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const match = DURATION.exec(text)
+  if (match === null) throw refused(option, text, 'a length of time, such as 90s, 30min, 2h or 7d')
+  return Math.round(Number(match[1]) * UNIT_MS[match[2]!]!)
+}
+
 /** A whole number from `min` on. */
 export function countValue(option: string, text: string | undefined, min = 0): number | undefined {
   if (text === undefined) return undefined
