@@ -93,8 +93,13 @@ async function readPart(
   length: number,
 ): Promise<Buffer> {
   const bytes = Buffer.alloc(Math.max(0, Math.min(length, fileLength - Math.max(start, 0))))
-  if (start >= 0)
-    await readFully(file, bytes, start).catch((error) => parsed(path, place, () => Promise.reject(error)))
+  if (start >= 0) {
+    await readFully(file, bytes, start).catch((error) =>
+      parsed(path, place, () => {
+        throw error
+      }),
+    )
+  }
   return start >= 0 ? bytes : bytes.subarray(0, 0)
 }
 

@@ -1,6 +1,7 @@
 // timeout: 400s
 // A damaged, truncated, foreign or newer file is refused for what it is: every bit of it, in bounded time and memory.
 
+import fs from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32, deflateRawSync } from 'node:zlib'
@@ -105,6 +106,25 @@ test('bytes changed anywhere in a large file are found, also when only a part is
       const range = { start: keyGroup, end: keyGroup }
       await rejects(readAll(path, range), 'TIDEMARK_CHECKPOINT_CORRUPT', `block at byte ${damaged.offset}`)
       await reader.close()
+    }
+  })
+})
+
+test('a file that becomes shorter while it is opened is damaged, and nothing else', async () => {
+  await withDirectory(async (directory) => {
+    const path = join(directory, 'short.tidemark')
+    await writeFile(path, encodePreamble())
+    const { stat } = fs.promises
+    // What it was a moment ago.
+    fs.promises.stat = (async (place: string) => {
+      const stats = (await stat(place)) as fs.Stats
+      stats.size += 2 * FOOTER_BYTES
+      return stats
+    }) as never
+    try {
+      await rejects(() => CheckpointReader.open(path), 'TIDEMARK_CHECKPOINT_CORRUPT')
+    } finally {
+      fs.promises.stat = stat
     }
   })
 })
