@@ -4,6 +4,7 @@ import { TidemarkError } from '../errors.ts'
 import type { CutService } from '../snapshot/cut.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
 import type { TimeDomain } from '../timer/identity.ts'
+import { FREE_NAME } from '../timer/servicename.ts'
 import { isBlockWanted } from './checkpointsource.ts'
 import { type KeyGroupSummary, QueueCounter, type QueueSummary, summarizeIndex } from './queuesummary.ts'
 import type { CheckpointFacts, Source, TimerRange } from './source.ts'
@@ -185,7 +186,7 @@ export function inspectServices(
   narrowing: Narrowing,
 ): InspectedService[] {
   return services
-    .filter(({ id }) => narrowing.serviceIds?.includes(id) ?? true)
+    .filter(({ id, name }) => name !== FREE_NAME && (narrowing.serviceIds?.includes(id) ?? true))
     .map((service) => {
       const { id, name, watermark, schemas } = service
       const inspected: InspectedService = { name, watermark, schemas: parseSchemas(schemas) }
