@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { FORMAT_VERSION } from '../../src/engine/directory.ts'
-import { TimerStore } from '../../src/index.ts'
+import { listCheckpoints, TimerStore } from '../../src/index.ts'
 import { ManualClock } from '../../src/testing.ts'
 import { temporaryDirectory } from '../support/tmp.ts'
 import { contentOf, GOLDEN_METADATA, GOLDEN_WATERMARK, startGoldenServices } from './content.ts'
@@ -49,11 +49,30 @@ for (const format of formats) {
     await checkStore(location, contentIn(directory))
   })
 
-  test(`${format}: the checkpoint restores to what it held, and goes on`, async () => {
-    const location = path.join(temporaryDirectory('golden'), 'restored')
-    const restored = await TimerStore.restore(path.join(directory, 'checkpoint.tidemark'), location)
-    assert.equal(restored.metadata, GOLDEN_METADATA)
-    await checkStore(location, contentIn(directory))
+  for (const kind of ['incremental', 'savepoint'] as const) {
+    test(`${format}: the ${kind} checkpoint restores to what it held, and goes on`, async () => {
+      const location = path.join(temporaryDirectory('golden'), 'restored')
+      const { checkpoints, unreadable } = await listCheckpoints(path.join(directory, 'checkpoints'))
+      assert.equal(unreadable, [])
+      const checkpoint = checkpoints.find((one) => one.kind === kind)!
+      const restored = await TimerStore.restore(checkpoint.path, location)
+      assert.equal(restored.metadata, GOLDEN_METADATA)
+      await checkStore(location, contentIn(directory))
+    })
+  }
+
+  test(`${format}: the chain restores to every version that it covers`, async () => {
+    const parent = temporaryDirectory('golden')
+    const checkpoints = path.join(directory, 'checkpoints')
+    const { version } = await TimerStore.restore(checkpoints, path.join(parent, 'newest'))
+    for (let before = 1; before <= version; before++) {
+      const location = path.join(parent, `before-${before}`)
+      const restored = await TimerStore.restore(checkpoints, location, { version: before })
+      assert.is(restored.version, before)
+      const store = await TimerStore.open(location, { clock })
+      assert.equal(await store.verify(), [])
+      await store.close()
+    }
   })
 }
 
