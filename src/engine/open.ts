@@ -16,7 +16,7 @@ export async function openEngine(
   } catch (error) {
     if (isLockedError(error)) throw lockedError(location, error)
     const why = ((error as { cause?: unknown }).cause ?? error) as Error
-    if (isCorruptionError(error) || /does not exist/.test(why.message)) {
+    if (isCorruptionError(error) || /does not exist|No such file/.test(why.message)) {
       const message = `the store ${location} is damaged (${why.message}): restore a checkpoint`
       throw new TidemarkError('TIDEMARK_CORRUPT', message, { cause: error })
     }
