@@ -9,7 +9,6 @@ import {
   type StoreRecord,
 } from '../engine/migration.ts'
 import { openEngine } from '../engine/open.ts'
-import { TidemarkError } from '../errors.ts'
 import { loadState } from '../log/tail.ts'
 import { checkOptions } from '../options.ts'
 import { ownerOf } from '../timer/servicename.ts'
@@ -17,7 +16,7 @@ import { EXIT } from './exitcodes.ts'
 import { printable, shown } from './printable.ts'
 import { runAsScript } from './run.ts'
 import { quoted, requireStore } from './storeplace.ts'
-import { refuseLocked } from './storesource.ts'
+import { refuseLocked, withoutFiles } from './storesource.ts'
 import type { Terminal } from './terminal.ts'
 import { counted, duration } from './units.ts'
 import { defineVerb } from './verb.ts'
@@ -63,7 +62,7 @@ async function withEngine<T>(
   const directory = await claimDirectory(place)
   let engine: Engine | undefined
   try {
-    if (!directory.hasEngineFiles) throw nothingStored(place)
+    if (!directory.hasEngineFiles) throw await withoutFiles(place)
     engine = await openEngine(place, directory, checkOptions({}).engine)
     return await use(engine, directory.realPath)
   } finally {
@@ -73,7 +72,7 @@ async function withEngine<T>(
 }
 
 async function look(engine: Engine, place: string): Promise<Told> {
-  const record = recordOf(engine, place)
+  const record = await recordOf(engine, place)
   const steps = stepsFrom(record.formatVersion)
   return {
     formatVersion: record.formatVersion,
@@ -85,22 +84,15 @@ async function look(engine: Engine, place: string): Promise<Told> {
 
 async function run(engine: Engine, place: string, realPath: string): Promise<Told> {
   const told = await look(engine, place)
-  const record = await migrateStore(engine, realPath, migrations, recordOf(engine, place))
+  const record = await migrateStore(engine, realPath, migrations, await recordOf(engine, place))
   await syncEngineFiles(realPath)
   return { ...told, halfMigrated: await halfMigrated(engine, record) }
 }
 
-function recordOf(engine: Engine, place: string): StoreRecord {
+async function recordOf(engine: Engine, place: string): Promise<StoreRecord> {
   const record = readStoreRecord(engine)
-  if (record === undefined) throw nothingStored(place)
+  if (record === undefined) throw await withoutFiles(place)
   return record
-}
-
-function nothingStored(place: string): TidemarkError {
-  return new TidemarkError(
-    'TIDEMARK_CORRUPT',
-    `the store ${place} has its marker, and nothing of what is stored: restore a checkpoint`,
-  )
 }
 
 function stepsFrom(formatVersion: number): Migration[] {

@@ -3,12 +3,18 @@
  * nothing that is stored. So a store that is open elsewhere is found out before LevelDB is asked.
  */
 import path from 'node:path'
-import { type ClaimedDirectory, claimDirectory, FORMAT_VERSION } from '../engine/directory.ts'
+import {
+  type ClaimedDirectory,
+  claimDirectory,
+  EMPTY_FORMAT,
+  FORMAT_VERSION,
+  readMarker,
+} from '../engine/directory.ts'
 import type { Engine } from '../engine/engine.ts'
 import { END } from '../engine/keyspaces.ts'
 import { readStoreRecord, type StoreRecord } from '../engine/migration.ts'
 import { openEngine } from '../engine/open.ts'
-import { TidemarkError } from '../errors.ts'
+import { invalidArgument, TidemarkError } from '../errors.ts'
 import type { LogRetention } from '../log/retention.ts'
 import type { StoreState } from '../log/state.ts'
 import { loadState } from '../log/tail.ts'
@@ -41,11 +47,11 @@ export async function openStoreDirectory(location: string): Promise<OpenedStore>
     directory.release()
   }
   try {
-    if (!directory.hasEngineFiles) throw withoutFiles(location)
+    if (!directory.hasEngineFiles) throw await withoutFiles(location)
     const { engine: sizes } = checkOptions({})
     engine = await openEngine(location, directory, sizes)
     const record = readStoreRecord(engine)
-    if (record === undefined) throw withoutFiles(location)
+    if (record === undefined) throw await withoutFiles(location)
     if (record.formatVersion !== FORMAT_VERSION) throw otherFormat(location, record.formatVersion)
     const { state, retention } = await loadState(engine, record, sizes.writeBufferBytes)
     return { location, directory, engine, record, state, retention, close }
@@ -90,7 +96,13 @@ export function refuseLocked(location: string): void {
   )
 }
 
-function withoutFiles(location: string): TidemarkError {
+/** The error for a directory that is marked as a store, and has nothing of one. */
+export async function withoutFiles(location: string): Promise<TidemarkError> {
+  if ((await readMarker(location)) === EMPTY_FORMAT) {
+    return invalidArgument(
+      `nothing was ever stored in ${location}: opening it for the first time was not finished; start its service`,
+    )
+  }
   return new TidemarkError(
     'TIDEMARK_CORRUPT',
     `the store ${location} has its marker, and nothing of what is stored: restore a checkpoint`,

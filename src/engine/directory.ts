@@ -15,7 +15,7 @@ export const MARKER_FILE = 'TIDEMARK'
 /** The newest stored format that this code reads and writes. */
 export const FORMAT_VERSION = 1
 /** Of a store in which nothing was stored yet: LevelDB may make its files. */
-const EMPTY_FORMAT = 0
+export const EMPTY_FORMAT = 0
 
 const OPEN_STORES = Symbol.for('tidemark.openStores')
 type OpenStores = Set<string>
