@@ -28,7 +28,7 @@ export interface WatermarkEvent {
   readonly timestamp: number
 }
 
-/** A number that becomes a service, a service that gets other schemas or another name, or (by the name '') a free number. */
+/** A number that becomes a service or, by the name '', free; a service that gets other schemas or another name. */
 export interface ServiceEvent {
   readonly kind: 'service'
   readonly service: ServiceState

@@ -63,7 +63,7 @@ export class Migration {
     this.#conversion = new Conversion(from.name, migrate, codec, from.schemas)
   }
 
-  /** Returns the service that has the name then. Rejects with TIDEMARK_SERVICE_MISMATCH where a timer cannot be converted. */
+  /** Returns the service that has the name then. Rejects where a timer cannot be converted, as `Conversion` says. */
   async run(): Promise<ServiceState> {
     const from = this.#from
     for (const domain of DOMAINS) await this.#try(from[domain])

@@ -56,7 +56,7 @@ function isConvertingUnion(schema: JsonSchema): boolean {
   return (anyOf !== undefined || oneOf !== undefined) && runsCode(schema)
 }
 
-/** The first option that takes a decoded value encodes it, and what that is JSON Schema does not show: options only come last. */
+/** The first option that takes a decoded value encodes it, and JSON Schema does not show which: new ones come last. */
 function convertingUnionDiffers(stored: JsonSchema, given: JsonSchema, place: Place): Difference | undefined {
   const { anyOf = [], [CONVERTS]: converts } = fieldsOf(given)
   const options = converts === true ? [] : (anyOf as JsonSchema[])
