@@ -78,6 +78,7 @@ const figures: Figure[] = []
 figures.push(...((await run('./rates.ts')) as Figure[]))
 figures.push(...((await run('./checkpoints.ts')) as Figure[]))
 figures.push(...((await run('./incremental.ts')) as Figure[]))
+figures.push(...((await run('./command.ts')) as Figure[]))
 figures.push(...(await pendingFigures()))
 
 const cpu = os.cpus()[0]?.model.trim() ?? 'unknown'
