@@ -15,6 +15,7 @@ const VERBS: Record<string, () => Promise<AnyVerb>> = {
   inspect: async () => (await import('./inspect.ts')).inspect,
   verify: async () => (await import('./verify.ts')).verify,
   diff: async () => (await import('./diff.ts')).diff,
+  restore: async () => (await import('./restore.ts')).restore,
   export: async () => (await import('./export.ts')).exportVerb,
   import: async () => (await import('./import.ts')).importVerb,
   report: async () => (await import('./report.ts')).report,

@@ -58,8 +58,14 @@ export function exitCodeFor(findings: readonly VerifyFinding[]): number {
 export function findingOf(place: string, error: unknown): VerifyFinding {
   if (!(error instanceof TidemarkError)) throw error
   const { code, message } = error
-  const severity = exitCodeOf(error) === EXIT.corrupt ? 'damage' : 'problem'
-  return { severity, path: place, message, code }
+  const isDamage = exitCodeOf(error) === EXIT.corrupt || isMissingLink(error)
+  return { severity: isDamage ? 'damage' : 'problem', path: place, message, code }
+}
+
+/** Whether what was not found is what a checkpoint builds on, and not what was asked for: its chain is damaged. */
+export function isMissingLink(error: unknown): boolean {
+  if (!(error instanceof TidemarkError)) return false
+  return error.code === 'TIDEMARK_CHECKPOINT_NOT_FOUND' && error.cause instanceof TidemarkError
 }
 
 /** Length of a file and of all that it builds on, as far as they are there. */

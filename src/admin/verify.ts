@@ -40,8 +40,8 @@ export const verify = defineVerb({
     'FILE: every byte by its SHA-256, every frame, every timer by its checksum, counts and set hashes against index and\n' +
     'header; an incremental checkpoint with all that it builds on. DIR: each of its files and every link between them.\n' +
     'STORE, which no service may have open: every entry, what the log counts, timers against due entries, the log.\n' +
-    'Findings are listed, and one hides no other. The exit code is 4 when something is damaged, and 1 when something\n' +
-    'else is wrong, such as a missing base.',
+    'Findings are listed, and one hides no other. The exit code is 4 when something is damaged or missing, and 1 when\n' +
+    'there is a finding that does no harm, such as what a crash left over.',
   operands: ['FILE|DIR|STORE'],
   options,
   examples: [

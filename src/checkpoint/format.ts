@@ -56,6 +56,16 @@ export function check(holds: boolean, problem: string): asserts holds {
   if (!holds) throw new FormatProblem(problem)
 }
 
+/** Runs something on log entries of a file: what is wrong with them becomes an error that names it. */
+export function namingLog(path: string, run: () => void): void {
+  try {
+    run()
+  } catch (error) {
+    if (!(error instanceof FormatProblem)) throw error
+    throw corruptCheckpoint(path, 'its log entries', error.message, error)
+  }
+}
+
 // preamble
 
 export function encodePreamble(version = CHECKPOINT_FORMAT_VERSION): Buffer {

@@ -18,6 +18,11 @@ export class LogTotals {
     this.#services = services.map((service) => ({ ...service }))
   }
 
+  /** Stored names of the services, as they are now. */
+  get names(): string[] {
+    return this.#services.map(({ name }) => name)
+  }
+
   /** Follows the next entry. Throws a FormatProblem where its events do not come to the counts that it tells. */
   add(entry: ParsedEntry, value: string): void {
     const changes = new Map<string, number>()

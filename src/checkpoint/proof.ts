@@ -17,8 +17,8 @@ import {
   corruptCheckpoint,
   FOOTER_BYTES,
   FOOTER_SHA256_OFFSET,
-  FormatProblem,
   FRAME_TYPES,
+  namingLog,
 } from './format.ts'
 import type { CheckpointHeader } from './header.ts'
 import { readLogEntries } from './logreader.ts'
@@ -117,18 +117,9 @@ async function proveLog(
   const totals = base === undefined ? undefined : new LogTotals(base.services)
   for await (const { entry, value } of readLogEntries(opened, header)) {
     if (signal?.aborted === true) return
-    naming(opened.path, `the log entry of version ${entry.version}`, () => totals?.add(entry, value))
+    namingLog(opened.path, () => totals?.add(entry, value))
   }
-  naming(opened.path, 'its log entries', () => totals?.compare(header.services))
-}
-
-function naming(path: string, place: string, run: () => void): void {
-  try {
-    run()
-  } catch (error) {
-    if (error instanceof FormatProblem) throw corruptCheckpoint(path, place, error.message, error)
-    throw error
-  }
+  namingLog(opened.path, () => totals?.compare(header.services))
 }
 
 async function collecting(problems: TidemarkError[], run: () => Promise<void>): Promise<void> {

@@ -11,6 +11,7 @@ import { syncDirectory } from '../engine/directory.ts'
 import { invalidArgument, TidemarkError } from '../errors.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
 import type { CheckpointChain } from './chain.ts'
+import { type Rehearsed, rehearse } from './rehearsal.ts'
 import { closeSources, openSources, planSources, type RestoreSource } from './restoresource.ts'
 import { type RestoreProgress, StoreBuilder } from './storebuilder.ts'
 import { throwIfAborted } from './watch.ts'
@@ -72,6 +73,43 @@ export async function restoreCheckpoint(
   location: string,
   options: RestoreOptions = {},
 ): Promise<RestoreSummary> {
+  return restoring(checkpointPath, location, options, async ({ builder }, target) => {
+    const timers = await buildBeside(target, (directory) => builder.build(directory))
+    return { timers, services: builder.services }
+  })
+}
+
+/**
+ * Does all that a restore does before it writes: reads and proves what it would, and finds out whether it could be put at
+ * its place. Rejects as {@link restoreCheckpoint} does; its summary is that of the restore, with the timers there would be.
+ */
+export async function rehearseRestore(
+  checkpointPath: string | readonly string[],
+  location: string,
+  options: RestoreOptions = {},
+): Promise<RestoreSummary> {
+  return restoring(checkpointPath, location, options, async ({ sources, builder }, target) => {
+    await requirePlace(target)
+    const report = builder.report
+    const rehearsed: Rehearsed[] = []
+    for (const source of sources) rehearsed.push(await rehearse(source, report))
+    const timers = rehearsed.reduce((sum, source) => sum + source.timers, 0)
+    return { timers, services: [...new Set(rehearsed.flatMap(({ services }) => services))] }
+  })
+}
+
+interface Plan {
+  sources: readonly RestoreSource[]
+  builder: StoreBuilder
+}
+
+/** Checks what can be checked beforehand, has `run` do the rest, and sums up. */
+async function restoring(
+  checkpointPath: string | readonly string[],
+  location: string,
+  options: RestoreOptions,
+  run: (plan: Plan, target: string) => Promise<Pick<RestoreSummary, 'timers' | 'services'>>,
+): Promise<RestoreSummary> {
   const startMs = performance.now()
   const places = typeof checkpointPath === 'string' ? [checkpointPath] : checkpointPath
   checkArguments(places, location, options)
@@ -79,33 +117,27 @@ export async function restoreCheckpoint(
   const target = path.resolve(location)
   await refuseExisting(target)
   try {
-    return { ...(await restoreTo(target, places, options)), durationMs: performance.now() - startMs }
+    const chains = await openSources(places, options.version)
+    try {
+      const { sources, keyGroups } = planSources(chains, options.version, options.keyGroups)
+      for (const source of sources) await verifySource(source, options.signal)
+      const builder = new StoreBuilder(sources, keyGroups, options)
+      const done = await run({ sources, builder }, target)
+      const checkpoints = chains.map((chain) => restored(chain, options.version))
+      const { version } = builder
+      const bytes = bytesOf(sources)
+      const durationMs = performance.now() - startMs
+      return { ...checkpoints[0]!, version, bytes, keyGroups, ...done, checkpoints, durationMs }
+    } finally {
+      await closeSources(chains)
+    }
   } catch (error) {
     throw failedWith(error, target)
   }
 }
 
-async function restoreTo(
-  target: string,
-  places: readonly string[],
-  options: RestoreOptions,
-): Promise<Omit<RestoreSummary, 'durationMs'>> {
-  const chains = await openSources(places, options.version)
-  try {
-    const { sources, keyGroups } = planSources(chains, options.version, options.keyGroups)
-    for (const source of sources) await verifySource(source, options.signal)
-    const builder = new StoreBuilder(sources, keyGroups, options)
-    const timers = await buildBeside(target, (directory) => builder.build(directory))
-    const checkpoints = chains.map((chain) => restored(chain, options.version))
-    const bytes = sources.reduce(
-      (sum, { chain }) => sum + chain.reduce((all, file) => all + file.bytes, 0),
-      0,
-    )
-    const { version, services } = builder
-    return { ...checkpoints[0]!, version, timers, bytes, keyGroups, services, checkpoints }
-  } finally {
-    await closeSources(chains)
-  }
+function bytesOf(sources: readonly RestoreSource[]): number {
+  return sources.reduce((sum, { chain }) => sum + chain.reduce((all, file) => all + file.bytes, 0), 0)
 }
 
 /** Every byte that will be relied on: all files, but for the blocks of a full one that is not wanted as a whole. */
@@ -155,6 +187,19 @@ async function refuseExisting(target: string): Promise<void> {
     'TIDEMARK_RESTORE_TARGET_EXISTS',
     `${target} exists already, and was left as it is: give a path where there is nothing`,
   )
+}
+
+/** A directory can be made at a place. */
+async function requirePlace(target: string): Promise<void> {
+  let parent = path.dirname(target)
+  while (!(await isThere(parent))) parent = path.dirname(parent)
+  const stats = await fs.promises.stat(parent)
+  if (!stats.isDirectory()) throw new Error(`${parent} is no directory`)
+  await fs.promises.access(parent, fs.constants.W_OK | fs.constants.X_OK)
+}
+
+async function isThere(place: string): Promise<boolean> {
+  return (await fs.promises.lstat(place).catch(() => undefined)) !== undefined
 }
 
 /** Has a directory built beside its place, and puts it there when it is whole; otherwise removes it. */

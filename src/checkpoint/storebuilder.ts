@@ -48,7 +48,8 @@ export class StoreBuilder {
   readonly #signal: AbortSignal | undefined
   readonly #state: StoreState
   readonly #translations: readonly Translation[]
-  readonly #report: (restored: number) => void
+  /** Tells the progress; throws TIDEMARK_CHECKPOINT_ABORTED once that was asked for. */
+  readonly report: (restored: number) => void
   #restored = 0
 
   /** Throws TIDEMARK_SERVICE_MISMATCH. */
@@ -60,7 +61,7 @@ export class StoreBuilder {
     this.#translations = mergeServices(sources, this.#state)
     const report = throttled(options.onProgress)
     const total = sources.reduce((sum, source) => sum + workOf(source), 0)
-    this.#report = (restored) => {
+    this.report = (restored) => {
       throwIfAborted(this.#signal, 'restore')
       this.#restored += restored
       report({ timers: this.#restored, total })
@@ -108,12 +109,12 @@ export class StoreBuilder {
     translation: Translation,
   ): Promise<void> {
     for await (const stored of chain[0]!.blocks(keyGroups)) {
-      this.#report(stored.count)
+      this.report(stored.count)
       const block = translation.block(stored)
       await loader.add(block)
       this.#addTotals(block, keyGroups, translation)
     }
-    this.#report(0)
+    this.report(0)
   }
 
   #addTotals(
@@ -150,7 +151,7 @@ export class StoreBuilder {
         for await (const entry of reader.entries()) {
           // Those behind the version are read as well: so the file is proved to its end.
           if (entry.entry.version < source.version) await replayer.add(entry)
-          this.#report(1)
+          this.report(1)
         }
         await replayer.flush()
       })
