@@ -45,7 +45,8 @@ export const diff = defineVerb({
   description:
     'A timer is changed when its payload is another, or when it was registered again since: its create version is\n' +
     'another. Services are the same by name, also in another store. Both are read once, side by side; blocks that are\n' +
-    'stored with the same bytes are not even decoded. The exit code is 0 when they are equal, and 1 when they differ.',
+    'stored with the same bytes are not even decoded. With another max parallelism, B is sorted aside first. The exit\n' +
+    'code is 0 when they are equal, and 1 when they differ.',
   operands: ['A', 'B'],
   options,
   examples: [
@@ -133,7 +134,8 @@ async function openBoth([a, b]: readonly string[], terminal: Terminal): Promise<
   const before = await openSource(a!, terminal)
   try {
     const after = await openSource(b!, terminal)
-    return [before, after]
+    const { regrouped } = await import('./regrouped.ts')
+    return [before, await regrouped(after, before.maxParallelism, terminal)]
   } catch (error) {
     await before.close()
     throw error
