@@ -18,7 +18,7 @@ import { type Cut, takeCut } from '../snapshot/cut.ts'
 import type { RunningSnapshots } from '../snapshot/running.ts'
 import { CheckpointClient } from './client.ts'
 import type { CheckpointBase, CheckpointCut, CheckpointKind, WrittenCheckpoint } from './cut.ts'
-import { baseOf, Lineages, worthwhileLogCharacters } from './lineage.ts'
+import { baseOf, type Lineage, Lineages, lookAt, worthwhileLogCharacters } from './lineage.ts'
 import { type CheckpointOptions, checkCheckpoint } from './options.ts'
 import { Turns } from './turns.ts'
 
@@ -110,7 +110,8 @@ export class Checkpointer {
       const told = this.#describe(id, createdMs, cut, base, options, metadata)
       const either = [this.#closing.signal, ...(options.signal === undefined ? [] : [options.signal])]
       const written = await this.#client.run(told, directory, { ...options, signal: AbortSignal.any(either) })
-      this.#completed(directory, told, written, holds[1])
+      const seen = await lookAt(written.path)
+      this.#completed(directory, told, { ...written, seen }, holds[1])
       return summaryOf(told, written, performance.now() - startMs)
     } finally {
       cut?.running.release()
@@ -129,12 +130,20 @@ export class Checkpointer {
     return this.files.take(async () => {
       const lineage = await this.#lineages.of(directory, (checkpoint) => this.#isOurs(checkpoint, cut))
       const base = baseOf(lineage, {
+        version: cut.running.version,
         oldestLogVersion: retention.oldest,
+        isOutgrown: this.#isOutgrown(directory, lineage),
         maxLinks: options.maxLinks ?? DEFAULT_MAX_LINKS,
       })
       this.#idsUnderWay.set(id, base?.checkpointId)
       return base
     })
+  }
+
+  /** Whether the hold that began with the newest checkpoint has ended by itself. */
+  #isOutgrown(directory: string, lineage: Lineage): boolean {
+    const hold = this.#holds.get(path.resolve(directory))
+    return hold !== undefined && hold.version === lineage[0]?.version && !this.#parts.retention.holds(hold)
   }
 
   /** Whether a checkpoint stands at a place of this log: a store's directory may have been put back to an earlier state. */
@@ -175,7 +184,7 @@ export class Checkpointer {
   #completed(
     directory: string,
     cut: CheckpointCut,
-    written: WrittenCheckpoint,
+    written: WrittenCheckpoint & { seen: string | undefined },
     hold: LogHold | undefined,
   ): void {
     if (cut.kind === 'savepoint') return

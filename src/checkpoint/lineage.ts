@@ -1,9 +1,10 @@
 /**
  * What the next incremental checkpoint in a directory may build on: the newest chain there of this store and this log.
  *
- * - Deciding is pure. A base must still be reached by the log, and its chain be whole, short, and smaller than what it saves.
- * - What was written is remembered; what others wrote before the store was opened is found by looking. A file is looked at
- *   again each time, for somebody may have taken it away.
+ * - Deciding is pure. A base must still be reached by the log, and its chain be whole, short, and smaller than what it
+ *   saves.
+ * - What was written is remembered; what others wrote before the store was opened is found by looking. A file is looked
+ *   at again each time, for somebody may have taken it away, or changed it: then nothing builds on it any more.
  */
 import fs from 'node:fs'
 import path from 'node:path'
@@ -11,20 +12,32 @@ import { MIN_OUTGROWN_BYTES } from '../limits.ts'
 import { type CheckpointInfo, chainFinder, listCheckpoints } from './catalog.ts'
 import type { CheckpointBase } from './cut.ts'
 
+/** A checkpoint, and what its file looked like when it was first seen. */
+export type Link = Pick<CheckpointInfo, 'path' | 'id' | 'version' | 'chain' | 'sha256' | 'bytes'> & {
+  seen: string | undefined
+}
+
 /** A checkpoint and those that it builds on, newest first. */
-export type Lineage = readonly Pick<
-  CheckpointInfo,
-  'path' | 'id' | 'version' | 'chain' | 'sha256' | 'bytes'
->[]
+export type Lineage = readonly Link[]
+
+export interface BaseLimits {
+  /** Version of the checkpoint that is to build on it. */
+  version: number
+  oldestLogVersion: number
+  /** Whether the log since the newest one has outgrown what is worth keeping. */
+  isOutgrown: boolean
+  maxLinks: number
+}
 
 /** The base of the next incremental checkpoint; undefined: it must be full. */
 export function baseOf(
   lineage: Lineage,
-  { oldestLogVersion, maxLinks }: { oldestLogVersion: number; maxLinks: number },
+  { version: next, oldestLogVersion, isOutgrown, maxLinks }: BaseLimits,
 ): CheckpointBase | undefined {
   const newest = lineage[0]
-  if (newest === undefined || newest.version < oldestLogVersion) return undefined
-  if (lineage.length > maxLinks) return undefined
+  if (newest === undefined || newest.version < oldestLogVersion || isOutgrown) return undefined
+  // One that was cut later may have ended before this one looked.
+  if (newest.version > next || lineage.length > maxLinks) return undefined
   if (incrementalBytes(lineage) > Math.max(lineage.at(-1)!.bytes, MIN_OUTGROWN_BYTES)) return undefined
   const { id: checkpointId, version, chain, sha256 } = newest
   return { checkpointId, version, chain, sha256 }
@@ -44,6 +57,8 @@ function incrementalBytes(lineage: Lineage): number {
 export class Lineages {
   readonly #storeId: string
   readonly #byDirectory = new Map<string, Lineage>()
+  /** Files that are not what they were. */
+  readonly #changed = new Set<string>()
 
   constructor(storeId: string) {
     this.#storeId = storeId
@@ -52,14 +67,14 @@ export class Lineages {
   /** That of a directory, its files being there. `isOurs` tells whether a checkpoint found there is of this very log. */
   async of(directory: string, isOurs: (checkpoint: CheckpointInfo) => boolean): Promise<Lineage> {
     const known = this.#byDirectory.get(path.resolve(directory))
-    if (known !== undefined && (await areThere(known))) return known
+    if (known !== undefined && (await this.#areUnchanged(known))) return known
     const found = await this.#find(directory, isOurs)
     this.#byDirectory.set(path.resolve(directory), found)
     return found
   }
 
   /** Notes a checkpoint that was completed; `base` is what it builds on. */
-  completed(directory: string, checkpoint: Lineage[number], base: CheckpointBase | undefined): Lineage {
+  completed(directory: string, checkpoint: Link, base: CheckpointBase | undefined): Lineage {
     const place = path.resolve(directory)
     const before = this.#byDirectory.get(place) ?? []
     const at = before.findIndex(({ id }) => id === base?.checkpointId)
@@ -79,20 +94,24 @@ export class Lineages {
     const chainOf = chainFinder(candidates)
     for (const checkpoint of candidates.reverse()) {
       const { links, isWhole } = chainOf(checkpoint)
-      if (isWhole && isOurs(checkpoint)) return links
+      const isUnchanged = !links.some((link) => this.#changed.has(link.path))
+      if (!isWhole || !isUnchanged || !isOurs(checkpoint)) continue
+      const seen = await Promise.all(links.map((link) => lookAt(link.path)))
+      return links.map((link, i) => ({ ...link, seen: seen[i] }))
     }
     return []
   }
+
+  async #areUnchanged(lineage: Lineage): Promise<boolean> {
+    const found = await Promise.all(lineage.map((link) => lookAt(link.path)))
+    const changed = lineage.filter(({ seen }, i) => seen === undefined || found[i] !== seen)
+    for (const { path: file } of changed) this.#changed.add(file)
+    return lineage.length > 0 && changed.length === 0
+  }
 }
 
-async function areThere(lineage: Lineage): Promise<boolean> {
-  const sizes = await Promise.all(
-    lineage.map(({ path: file }) =>
-      fs.promises.stat(file).then(
-        ({ size }) => size,
-        () => -1,
-      ),
-    ),
-  )
-  return lineage.length > 0 && lineage.every(({ bytes }, i) => sizes[i] === bytes)
+/** What tells that a file is still the one that it was: length, last change, inode; undefined where there is none. */
+export async function lookAt(file: string): Promise<string | undefined> {
+  const stats = await fs.promises.stat(file).catch(() => undefined)
+  return stats === undefined ? undefined : `${stats.size} ${stats.mtimeMs} ${stats.ino}`
 }

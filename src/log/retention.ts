@@ -135,11 +135,6 @@ export class LogRetention {
     gone.push(version)
   }
 
-  /** Whether the log is still there from a version on. */
-  reaches(version: number): boolean {
-    return version >= this.oldest
-  }
-
   /** Keeps the log from a version on, which it must still reach, or that of the next commit. */
   hold(version: number, maxCharacters: number): LogHold {
     const hold = { version, maxCharacters }
@@ -157,10 +152,9 @@ export class LogRetention {
     this.#reopened = undefined
   }
 
-  /** Characters of log since a hold began; undefined: it has ended. */
-  charactersSince(hold: LogHold): number | undefined {
-    const began = this.#holds.get(hold)
-    return began === undefined ? undefined : this.#loggedCharacters - began
+  /** Whether a hold has not ended. */
+  holds(hold: LogHold): boolean {
+    return this.#holds.has(hold)
   }
 
   /** The version before which the entries that left the tail are free; the oldest itself where none is. */

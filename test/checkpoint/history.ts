@@ -159,9 +159,9 @@ export function keyGroupIn(identity: string): number {
 
 /**
  * A restored store is what stood at a moment, byte by byte: timers, due entries, services and their schemas; and by its
- * own account: versions, counts, watermarks, and nothing to be found.
+ * own account: versions, counts, watermarks, and nothing to be found. Returns how many timers there are.
  */
-export async function assertRestored(location: string, moment: Moment, keyGroups?: Range): Promise<void> {
+export async function assertRestored(location: string, moment: Moment, keyGroups?: Range): Promise<number> {
   const { start, end } = keyGroups ?? { start: 0, end: 32767 }
   const timers = inOrder(moment.timers).filter(
     ([identity]) => keyGroupIn(identity) >= start && keyGroupIn(identity) <= end,
@@ -197,4 +197,5 @@ export async function assertRestored(location: string, moment: Moment, keyGroups
       ]),
     )
   })
+  return timers.length
 }

@@ -32,10 +32,10 @@ const keys = [
 const namespaces = ['', 'n', 'n\0ä']
 const domains = ['eventTime', 'processingTime'] as const
 
-interface Sizes {
+export interface Sizes {
   /** Timers of a registerMany, at most. */
   many: number
-  /** Characters of a long payload, at most. */
+  /** Bytes of a long payload, at most. */
   text: number
   /** Timers that a handler registers in one step, at most. */
   burst: number
@@ -89,10 +89,14 @@ export class Life {
       ...lifeDefinition,
       onEventTime: async (timer, context) => {
         const { key, namespace, timestamp, payload = { n: 0 } } = timer
-        const { burst, n } = payload
+        const { burst, n, text } = payload
         const late = { key, namespace, timestamp: timestamp + 5000 }
         if (burst !== undefined) {
-          const many = Array.from({ length: burst }, (_, i) => ({ ...late, timestamp: late.timestamp + i }))
+          const many = Array.from({ length: burst }, (_, i) => ({
+            ...late,
+            timestamp: late.timestamp + i,
+            ...(text === undefined ? {} : { payload: { n: i, text } }),
+          }))
           await context.processingTime.registerMany(many)
         }
         if (n % 3 === 0) await context.processingTime.register({ ...late, payload: { n: n + 1 } })
@@ -195,7 +199,7 @@ export class Life {
   }
 
   async #long(): Promise<void> {
-    const payload = { n: 1, text: 'ö"'.repeat(this.#below(this.#sizes.text / 3)) }
+    const payload = { n: 1, text: 'ö"'.repeat(this.#below(this.#sizes.text / 4)) }
     await Promise.all(this.#timers(3).map((timer) => this.#queue().register({ ...timer, payload })))
   }
 
@@ -205,10 +209,14 @@ export class Life {
   }
 
   async #burst(): Promise<void> {
+    await this.burstOf(this.#below(this.#sizes.burst))
+  }
+
+  /** Fires a timer whose handler registers as many in one step, each with this text. */
+  async burstOf(burst: number, text?: string): Promise<void> {
     const service = this.#pick(this.#services)
-    const burst = this.#below(this.#sizes.burst)
     const timestamp = this.#watermark
-    await service.eventTime.register({ key: this.#pick(keys), timestamp, payload: { n: 3, burst } })
+    await service.eventTime.register({ key: this.#pick(keys), timestamp, payload: { n: 3, burst, text } })
     await service.advanceWatermark(timestamp)
   }
 

@@ -1,70 +1,18 @@
 // timeout: 400s
 // Restore to any version that a chain covers: what comes out is what stood there, byte by byte.
 
-import { cp, open, readdir, rm, stat } from 'node:fs/promises'
+import { cp, open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type CheckpointSummary, type RestoreOptions, TimerStore } from '../../src/index.ts'
+import { type CheckpointSummary, TimerStore } from '../../src/index.ts'
 import { ManualClock } from '../../src/testing.ts'
 import { randomFrom, seed } from '../support/random.ts'
 import { rejects } from '../support/refusals.ts'
-import { openStore, type Store, withDirectory } from '../support/store.ts'
+import { openStore, withDirectory } from '../support/store.ts'
 import { assertRestored, History } from './history.ts'
-import { Life, lifeDefinition } from './life.ts'
-
-interface World {
-  parent: string
-  checkpoints: string
-  store: Store
-  life: Life
-  history: History
-  /** Takes an incremental checkpoint, or one with other options. */
-  take(options?: object): Promise<CheckpointSummary>
-  /** Restores into a new place, compares what comes out with the history, and removes it again. */
-  compare(place: string, options: RestoreOptions, version?: number): Promise<void>
-}
-
-/** Runs `body` with a store that lives, and is followed. */
-async function withLife(startMs: number, body: (world: World) => Promise<void>): Promise<void> {
-  await withDirectory(async (parent) => {
-    const clock = new ManualClock(startMs)
-    const [directory, checkpoints] = [join(parent, 'store'), join(parent, 'checkpoints')]
-    const store = await openStore(directory, { clock })
-    const history = await History.of(directory)
-    const life = await Life.of(store, clock, randomFrom(seed + startMs))
-    let restored = 0
-    const take = async (options: object = { incremental: true }) => {
-      const summary = await store.checkpoint(checkpoints, options)
-      await history.note()
-      return summary
-    }
-    const compare = async (place: string, options: RestoreOptions, version = options.version!) => {
-      const location = join(parent, `restored-${restored++}`)
-      const summary = await TimerStore.restore(place, location, options)
-      assert.is(summary.version, version)
-      assert.is(summary.timers, await timersIn(location))
-      await assertRestored(location, history.at(version), options.keyGroups)
-      await rm(location, { recursive: true })
-    }
-    try {
-      await body({ parent, checkpoints, store, life, history, take, compare })
-    } finally {
-      await history.detach()
-      await store.close()
-    }
-  })
-}
-
-async function timersIn(location: string): Promise<number> {
-  const store = await openStore(location)
-  const { services } = store.stats()
-  await store.close()
-  return Object.values(services).reduce(
-    (sum, { eventTime, processingTime }) => sum + eventTime + processingTime,
-    0,
-  )
-}
+import { lifeDefinition } from './life.ts'
+import { withLife } from './world.ts'
 
 test('every version from the full checkpoint on, by any file of its chain or by the directory', async () => {
   await withLife(0, async ({ life, history, checkpoints, take, compare }) => {
