@@ -77,6 +77,7 @@ async function pendingFigures(): Promise<Figure[]> {
 const figures: Figure[] = []
 figures.push(...((await run('./rates.ts')) as Figure[]))
 figures.push(...((await run('./checkpoints.ts')) as Figure[]))
+figures.push(...((await run('./parallel.ts')) as Figure[]))
 figures.push(...((await run('./incremental.ts')) as Figure[]))
 figures.push(...((await run('./command.ts')) as Figure[]))
 figures.push(...(await pendingFigures()))
