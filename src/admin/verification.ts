@@ -68,19 +68,17 @@ export function isMissingLink(error: unknown): boolean {
   return error.code === 'TIDEMARK_CHECKPOINT_NOT_FOUND' && error.cause instanceof TidemarkError
 }
 
-/** Length of a file and of all that it builds on, as far as they are there. */
-export async function bytesOfChain(place: string): Promise<number> {
-  const chain = await openWhatIsThere(place).catch(() => ({ readers: [] }))
-  await closeChain(chain.readers)
-  return chain.readers.reduce((sum, { bytes }) => sum + bytes, 0)
-}
-
 /** Proves a file, and those that it builds on. */
-export async function verifyFile(place: string, options: VerifyOptions): Promise<Verified> {
+export async function verifyFile(
+  place: string,
+  /** Is told how many bytes there are to be read. */
+  optionsFor: (bytes: number) => VerifyOptions,
+): Promise<Verified> {
   const startMs = performance.now()
   const findings: VerifyFinding[] = []
   const chain = await openWhatIsThere(place).catch((error) => ({ readers: [], error }))
   if (chain.error !== undefined) findings.push(findingOf(place, chain.error))
+  const options = optionsFor(bytesOf(chain.readers))
   try {
     let base: CheckpointReader | undefined
     for (const reader of chain.readers) {
@@ -181,8 +179,12 @@ function result(
   readers: readonly CheckpointReader[],
   startMs: number,
 ): Pick<Verified, 'isFine' | 'bytes' | 'durationMs' | 'findings'> {
-  const bytes = readers.reduce((sum, reader) => sum + reader.bytes, 0)
-  return { isFine: findings.length === 0, bytes, durationMs: performance.now() - startMs, findings }
+  const durationMs = performance.now() - startMs
+  return { isFine: findings.length === 0, bytes: bytesOf(readers), durationMs, findings }
+}
+
+function bytesOf(readers: readonly CheckpointReader[]): number {
+  return readers.reduce((sum, reader) => sum + reader.bytes, 0)
 }
 
 /** The checkpoints of a directory that no other builds on: whoever has restored them has used every file. */

@@ -10,7 +10,6 @@ import type { Style, Terminal } from './terminal.ts'
 import { bytes, counted, duration } from './units.ts'
 import { type Arguments, defineVerb } from './verb.ts'
 import {
-  bytesOfChain,
   exitCodeFor,
   headsOf,
   type Verified,
@@ -95,8 +94,7 @@ async function verifyFilePlace(
   given: VerifyArguments['options'],
   terminal: Terminal,
 ): Promise<number> {
-  const watched = watchedOptions(await bytesOfChain(place), given, terminal)
-  const verified = await verifyFile(place, watched)
+  const verified = await verifyFile(place, (total) => watchedOptions(total, given, terminal))
   if (given.deep && verified.isFine) await addDeep(verified, terminal)
   tell(verified, terminal)
   return exitCodeFor(verified.findings)
