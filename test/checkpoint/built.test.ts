@@ -17,14 +17,17 @@ const SCRIPT = `
   const [directory] = process.argv.slice(1)
   const store = await TimerStore.open(directory + '/store')
   const service = await store.service('service')
-  await service.eventTime.registerMany(Array.from({ length: 100 }, (_, i) => ({ key: 'k' + i, timestamp: i })))
-  const checkpoint = await store.checkpoint(directory + '/checkpoints')
+  await service.eventTime.registerMany(Array.from({ length: 132_000 }, (_, i) => ({ key: 'k' + i, timestamp: i })))
+  let workers = 0
+  process.on('worker', () => workers++)
+  const alone = await store.checkpoint(directory + '/checkpoints')
+  const together = await store.checkpoint(directory + '/checkpoints', { parallelism: 2 })
   await store.close()
-  const restored = await TimerStore.restore(checkpoint.path, directory + '/restored')
-  console.log(checkpoint.timers, restored.timers)
+  const restored = await TimerStore.restore(together.path, directory + '/restored')
+  console.log(alone.timers, together.timers, restored.timers, 'by', workers)
 `
 
-test('the built package takes a checkpoint by its worker, and restores it', () => {
+test('the built package takes checkpoints by one worker and by two, and restores one', () => {
   try {
     const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc')
     execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', built], { cwd: root })
@@ -33,7 +36,7 @@ test('the built package takes a checkpoint by its worker, and restores it', () =
       encoding: 'utf8',
       timeout: 60_000,
     })
-    assert.is(output, '100 100\n')
+    assert.is(output, '132000 132000 132000 by 2\n')
   } finally {
     fs.rmSync(built, { recursive: true, force: true })
   }
