@@ -21,9 +21,9 @@ export const compact = defineVerb({
   name: 'compact',
   summary: 'gives back the disk of what was deleted from a store',
   description:
-    'Opens a store that no service has open, purges what is retired, and writes its tables anew without what was deleted:\n' +
-    'that takes about as long as copying it. Nothing fires, and a process that is killed meanwhile has changed nothing\n' +
-    'that is stored. A store that a service has open does the same by itself, in quiet times.',
+    'Opens a store that no service has open, purges what is retired, and writes its tables anew without what was\n' +
+    'deleted: that takes about as long as copying it. Nothing fires, and a process that is killed meanwhile has\n' +
+    'changed nothing that is stored. A store that a service has open does the same by itself, in quiet times.',
   operands: ['STORE'],
   options: { 'dry-run': { type: 'boolean', help: 'only estimate what it would bring' } },
   examples: [
@@ -86,7 +86,7 @@ async function run(
   return { bytes: (await filesOf(place)).bytes, durationMs: performance.now() - startMs }
 }
 
-/** Opening has begun to purge what is retired: no snapshot needs it. Where the log counts more than there is, it ends too. */
+/** Opening has begun to purge what is retired. It ends also where the log counts more than there is. */
 async function purged(store: TimerStore, failure: () => Error | undefined): Promise<void> {
   let last = store.stats().retired
   for (let looks = 0; last > 0 && looks < MAX_LOOKS_IN_VAIN && failure() === undefined; looks++) {

@@ -1,4 +1,5 @@
 /** `tidemark doctor`: what is wrong with a store, why it matters, and what to do. */
+import { invalidArgument } from '../errors.ts'
 import { type Examination, examine } from './doctor/examination.ts'
 import type { DoctorFinding, Severity } from './doctor/finding.ts'
 import { EXIT } from './exitcodes.ts'
@@ -36,8 +37,11 @@ export const doctor = defineVerb({
     ['doctor data/orders --json | jq -r ".findings[].code"', 'what was found, for a program'],
   ],
   async run({ operands: [place], options }, terminal) {
-    const maxAgeMs = durationValue('max-age', options['max-age']) ?? DAY_MS
     const { checkpoints } = options
+    const maxAgeMs = durationValue('max-age', options['max-age']) ?? DAY_MS
+    if (options['max-age'] !== undefined && checkpoints === undefined) {
+      throw invalidArgument('--max-age is that of checkpoints: give --checkpoints DIR as well')
+    }
     const examination = await examine(place!, { checkpoints, maxAgeMs }, terminal)
     if (terminal.isJson) terminal.json(examination)
     else tell(examination, terminal)

@@ -25,9 +25,9 @@ export const migrate = defineVerb({
   name: 'migrate',
   summary: 'brings a store to the newest stored format',
   description:
-    'A service that opens an older store migrates it by itself; this does it beforehand. Each step is written so that it\n' +
-    'can be done again: where it was killed it goes on. There is no way back: take a checkpoint before, which every later\n' +
-    'version restores. The schemas of services are another matter: those a service migrates when it is started.',
+    'A service that opens an older store migrates it by itself; this does it beforehand. Each step is written so that\n' +
+    'it can be done again: where it was killed it goes on. There is no way back: take a checkpoint before, which every\n' +
+    'later version restores. The schemas of services are another matter: a service migrates those when it is started.',
   operands: ['STORE'],
   options: { 'dry-run': { type: 'boolean', help: 'only tell the steps' } },
   examples: [

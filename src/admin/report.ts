@@ -1,8 +1,8 @@
 /** `tidemark report`: what inspect tells, as one page with charts. */
-import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import { invalidArgument } from '../errors.ts'
 import { EXIT } from './exitcodes.ts'
+import { writeWhole } from './outputfile.ts'
 import { printable } from './printable.ts'
 import { runAsScript } from './run.ts'
 import { openSource } from './source.ts'
@@ -13,9 +13,9 @@ export const report = defineVerb({
   name: 'report',
   summary: 'writes what is in a checkpoint or a store as one page with charts',
   description:
-    'The page is one file, which needs no network and sends nothing: timers over time and over key groups in charts that\n' +
-    'can be zoomed, services with their schemas and watermarks, what is due first, metadata, and the checkpoints beside\n' +
-    'it. It reads all timers, and holds keys, namespaces and payloads of the twenty that are due first.',
+    'The page is one file, which needs no network and sends nothing: timers over time and over key groups in charts\n' +
+    'that can be zoomed, services with their schemas and watermarks, what is due first, metadata, and the checkpoints\n' +
+    'beside it. It reads all timers, and holds keys, namespaces and payloads of the twenty that are due first.',
   operands: ['FILE|STORE'],
   options: {
     output: {
@@ -36,7 +36,9 @@ export const report = defineVerb({
     try {
       const { reportOn } = await import('./report/document.ts')
       const page = await reportOn(source, terminal)
-      await replaceFile(output, page)
+      await writeWhole(output, (append) => append(page)).catch((cause) => {
+        throw invalidArgument(`${output} cannot be written (${(cause as Error).message})`, cause)
+      })
       const { kind, path, version, count: timers } = source
       const length = Buffer.byteLength(page)
       if (terminal.isJson) terminal.json({ output, bytes: length, kind, path, version, timers })
@@ -66,18 +68,6 @@ async function firstBytes(file: string, length: number): Promise<string> {
     return buffer.toString('latin1', 0, bytesRead)
   } finally {
     await handle.close()
-  }
-}
-
-/** Whoever looks at the path sees the old file, or the new one whole. */
-async function replaceFile(output: string, text: string): Promise<void> {
-  const temporary = `${output}.${randomBytes(4).toString('hex')}.tmp`
-  try {
-    await fs.promises.writeFile(temporary, text, { flag: 'wx' })
-    await fs.promises.rename(temporary, output)
-  } catch (cause) {
-    await fs.promises.rm(temporary, { force: true })
-    throw invalidArgument(`${output} cannot be written (${(cause as Error).message})`, cause)
   }
 }
 

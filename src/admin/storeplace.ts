@@ -1,4 +1,4 @@
-/** The verbs that are for a store alone: whether a place is one, what is in its directory, and how it is told in a command. */
+/** For verbs that take a store alone: whether a place is one, which files it has, and how a path stands in a command. */
 import fs from 'node:fs'
 import path from 'node:path'
 import { MARKER_FILE } from '../engine/directory.ts'

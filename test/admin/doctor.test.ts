@@ -166,7 +166,7 @@ test('due entries that have lost their timers, and timers that have lost their d
     })
     const { code, codes, one } = await examined(location)
     assert.equal([code, codes], [1, ['orphans']])
-    assert.match(one('orphans').what, '1 due entry has lost its timer')
+    assert.match(one('orphans').what, '1 due entry has its timer no more')
   })
   for (const [space, codes] of [
     ['d', ['never-due']],
@@ -388,7 +388,8 @@ test('the command ends with the code of the worst, for people and for programs',
       [[directory], 2, 'no Tidemark store'],
       [[path.join(directory, 'nothing')], 2, 'cannot be read'],
       [[path.join(location, 'TIDEMARK')], 2, 'is a file, and no store'],
-      [[location, '--max-age', 'long'], 2, 'such as 90s'],
+      [[location, '--checkpoints', directory, '--max-age', 'long'], 2, 'such as 90s'],
+      [[location, '--max-age', '2h'], 2, 'give --checkpoints DIR'],
       [[location, '--checkpoints', path.join(directory, 'nothing')], 2, 'check the path'],
       [[], 2, 'STORE is missing'],
     ]

@@ -12,7 +12,9 @@ import { EXIT, exitCodeOf } from '../exitcodes.ts'
 import { printable } from '../printable.ts'
 import { quoted } from '../storeplace.ts'
 import { counted, duration, relative } from '../units.ts'
-import type { DoctorFinding } from './finding.ts'
+import { agree, type DoctorFinding, firstOf } from './finding.ts'
+
+const MAX_NAMES = 5
 
 /** What is told of the directory, findings aside. */
 export interface CheckpointFacts {
@@ -64,7 +66,7 @@ export async function checkCheckpoints(
     ),
     ...broken(catalog, directory),
     ...unreadable(catalog),
-    ...temporary(catalog, directory),
+    ...temporary(catalog),
     ...(await foreign(directory)),
   ]
   return { facts, findings }
@@ -84,7 +86,8 @@ function age(
     return [{ code: 'no-checkpoint', severity: 'warning', what, why, todo, commands: [] }]
   }
   if (nowMs - latest.createdMs <= maxAgeMs) return []
-  const what = `the latest checkpoint was taken ${relative(latest.createdMs, nowMs)}, and --max-age is ${duration(maxAgeMs)}`
+  const taken = relative(latest.createdMs, nowMs)
+  const what = `the latest checkpoint was taken ${taken}, and --max-age is ${duration(maxAgeMs)}`
   return [{ code: 'old-checkpoint', severity: 'warning', what, why, todo, commands: [] }]
 }
 
@@ -92,11 +95,12 @@ function age(
 function ahead(checkpoints: readonly CheckpointInfo[], version: number | undefined): DoctorFinding[] {
   const newest = checkpoints.at(-1)
   if (newest === undefined) return []
+  const told = counted(checkpoints.length, 'checkpoint')
   return [
     {
       code: 'store-behind',
       severity: 'warning',
-      what: `${counted(checkpoints.length, 'checkpoint')} ${checkpoints.length === 1 ? 'has a version' : 'have versions'} up to ${newest.version}, and the store is at ${version}`,
+      what: `${told} up to version ${newest.version}, and the store is at ${version}`,
       why: 'the store was put back to an earlier state, or restored from an older checkpoint: what they hold is not in it',
       todo: 'see whether something of it is missed; they are never removed by retention',
       commands: [`tidemark inspect ${quoted(newest.path)}`],
@@ -108,11 +112,13 @@ function broken({ checkpoints }: CheckpointCatalog, directory: string): DoctorFi
   const chainOf = chainFinder(checkpoints)
   const found = checkpoints.filter((checkpoint) => !chainOf(checkpoint).isWhole)
   if (found.length === 0) return []
+  const n = found.length
+  const names = firstOf(found.map((one) => printable(path.basename(one.path))))
   return [
     {
       code: 'broken-chain',
       severity: 'warning',
-      what: `${counted(found.length, 'checkpoint')} ${found.length === 1 ? 'builds' : 'build'} on a file that is missing, or is another: ${printable(path.basename(found[0]!.path))}${found.length > 1 ? ' and others' : ''}`,
+      what: `${counted(n, 'checkpoint')} ${agree(n, 'builds', 'build')} on a missing or another file: ${names}`,
       why: 'nothing can be restored from them',
       todo: 'put the missing file back, or remove what builds on it',
       commands: [`tidemark checkpoints ${quoted(directory)}`],
@@ -134,13 +140,15 @@ function unreadable({ unreadable: files }: CheckpointCatalog): DoctorFinding[] {
   })
 }
 
-function temporary({ temporary: files }: CheckpointCatalog, directory: string): DoctorFinding[] {
+function temporary({ temporary: files }: CheckpointCatalog): DoctorFinding[] {
   if (files.length === 0) return []
+  const n = files.length
+  const names = firstOf(files.map(printable))
   return [
     {
       code: 'leftover-checkpoints',
       severity: 'notice',
-      what: `${counted(files.length, 'checkpoint')} in ${printable(directory)} ${files.length === 1 ? 'was' : 'were'} never finished: ${printable(path.basename(files[0]!))}${files.length > 1 ? ' and others' : ''}`,
+      what: `${counted(n, 'checkpoint')} ${agree(n, 'was', 'were')} never finished: ${names}`,
       why: 'they take disk, and are nothing; unless another store is writing them now',
       todo: 'those of this store go when it takes its next periodic checkpoint; remove others where no store writes',
       commands: [],
@@ -153,11 +161,13 @@ async function foreign(directory: string): Promise<DoctorFinding[]> {
     (name) => !/\.tidemark(?:\..*\.tmp)?$/.test(name),
   )
   if (names.length === 0) return []
+  const n = names.length
+  const told = names.slice(0, MAX_NAMES).map(printable).join(', ')
   return [
     {
       code: 'foreign-files',
       severity: 'notice',
-      what: `${counted(names.length, 'file')} in ${printable(directory)} ${names.length === 1 ? 'is no checkpoint' : 'are no checkpoints'}: ${names.slice(0, 3).map(printable).join(', ')}`,
+      what: `${counted(n, 'file')} in ${printable(directory)} ${agree(n, 'is', 'are')} no checkpoint: ${told}`,
       why: 'nobody reads them',
       todo: 'move them elsewhere',
       commands: [],

@@ -5,7 +5,7 @@ import { MIN_COMPACTION_CHARACTERS } from '../../limits.ts'
 import { printable } from '../printable.ts'
 import { quoted, type StoreFiles } from '../storeplace.ts'
 import { bytes, counted, relative } from '../units.ts'
-import type { DoctorFinding } from './finding.ts'
+import { agree, type DoctorFinding } from './finding.ts'
 
 /** Tables that are so many times what they would be, written anew. */
 const BLOATED_TIMES = 1.5
@@ -13,13 +13,14 @@ const MAX_NAMES = 5
 
 export function checkForeign({ foreign }: StoreFiles, location: string): DoctorFinding[] {
   if (foreign.length === 0) return []
+  const n = foreign.length
   const names = foreign.slice(0, MAX_NAMES).map(printable).join(', ')
   const more = foreign.length > MAX_NAMES ? `, and ${foreign.length - MAX_NAMES} more` : ''
   return [
     {
       code: 'foreign-files',
       severity: 'notice',
-      what: `${counted(foreign.length, 'file')} in ${printable(location)} ${foreign.length === 1 ? 'is' : 'are'} not Tidemark's: ${names}${more}`,
+      what: `${counted(n, 'file')} in ${printable(location)} ${agree(n, 'is', 'are')} not Tidemark's: ${names}${more}`,
       why: 'nobody reads them, and whoever removes the store would remove them as well',
       todo: 'move them elsewhere',
       commands: [],
@@ -40,7 +41,7 @@ export function checkFree(free: number | undefined, storeBytes: number): DoctorF
       code: 'disk-space',
       severity: 'warning',
       what: `${bytes(free)} are free on its file system, and the store takes ${bytes(storeBytes)}`,
-      why: 'LevelDB writes tables anew beside the old ones, and so does a restore; a commit that finds no room ends the store',
+      why: 'tables are written anew beside the old ones, and so is a restore; a commit without room ends the store',
       todo: 'make room, or move the store',
       commands: [],
     },
@@ -102,10 +103,11 @@ export async function checkLeftovers(location: string, nowMs: number): Promise<D
     if (pid === undefined || isRunning(Number(pid))) continue
     const place = path.join(path.dirname(location), name)
     const stats = await fs.promises.stat(path.join(parent, name)).catch(() => undefined)
+    const age = stats === undefined ? '' : `, ${relative(stats.mtimeMs, nowMs)}`
     findings.push({
       code: 'leftover-restore',
       severity: 'notice',
-      what: `${printable(place)} was left by a restore that was killed${stats === undefined ? '' : `, ${relative(stats.mtimeMs, nowMs)}`}`,
+      what: `${printable(place)} was left by a restore that was killed${age}`,
       why: 'it takes disk, and nobody will go on with it',
       todo: 'remove it',
       commands: [`rm -r ${quoted(place)}`],

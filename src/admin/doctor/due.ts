@@ -8,7 +8,7 @@
 import { isCorruptionError } from '../../engine/classic.ts'
 import { DUE, END } from '../../engine/keyspaces.ts'
 import { TidemarkError } from '../../errors.ts'
-import { MAX_WAKE_UP_MS, SCAN_CHUNK_ENTRIES } from '../../limits.ts'
+import { MAX_WAKE_UP_MS } from '../../limits.ts'
 import type { QueueState } from '../../log/state.ts'
 import { IDENTITY_QUEUE_END } from '../../timer/identity.ts'
 import { ownerOf } from '../../timer/servicename.ts'
@@ -19,8 +19,10 @@ import { quoted } from '../storeplace.ts'
 import type { OpenedStore } from '../storesource.ts'
 import type { Terminal } from '../terminal.ts'
 import { counted, duration, iso } from '../units.ts'
-import type { DoctorFinding } from './finding.ts'
+import { agree, type DoctorFinding } from './finding.ts'
 
+/** Few: for each a timer is read as well, from anywhere in its queue. */
+const CHUNK_ENTRIES = 1000
 const ADJECTIVES = { eventTime: 'event-time', processingTime: 'processing-time' } as const
 
 interface QueueDue {
@@ -71,7 +73,7 @@ async function walkDue(
   const progress = terminal.progress('looking through what is due', 'entries', total)
   let done = 0
   for (let after = DUE; ; ) {
-    const entries = await engine.scan({ after, to: DUE + END, limit: SCAN_CHUNK_ENTRIES }).read()
+    const entries = await engine.scan({ after, to: DUE + END, limit: CHUNK_ENTRIES }).read()
     const parsed = entries.map(([key, value]) => parseDue(key, value))
     const values = await engine.getMany(parsed.map((entry) => entry?.identity ?? ''))
     for (let i = 0; i < entries.length; i++) {
@@ -85,7 +87,7 @@ async function walkDue(
     }
     done += entries.length
     progress.at(done)
-    if (entries.length < SCAN_CHUNK_ENTRIES) break
+    if (entries.length < CHUNK_ENTRIES) break
     after = entries.at(-1)![0]
   }
   progress.end()
@@ -123,7 +125,7 @@ function overdue(
     {
       code: isEventTime ? 'below-watermark' : 'overdue',
       severity: 'warning',
-      what: `${counted(timers, `${ADJECTIVES[domain]} timer`)} of ${shown(name)} ${timers === 1 ? 'is' : 'are'} ${since}`,
+      what: `${counted(timers, `${ADJECTIVES[domain]} timer`)} of ${shown(name)} ${agree(timers, 'is', 'are')} ${since}`,
       why: isEventTime
         ? 'they fire at the next advanceWatermark, and not before; a handler that fails holds up those behind its timer'
         : 'they fire when a service with a handler for them is started, and not before: all at once then',
@@ -150,11 +152,12 @@ function missing({ queue, whole, orphans, damaged }: QueueDue, location: string)
   const commands = [`tidemark verify ${quoted(location)}`]
   const findings: DoctorFinding[] = []
   if (lost > 0) {
-    const what = `${of(lost)} ${lost === 1 ? 'is' : 'are'} gone, and nothing in the log has removed ${lost === 1 ? 'it' : 'them'}`
+    const them = agree(lost, 'it', 'them')
+    const what = `${of(lost)} ${agree(lost, 'is', 'are')} gone, and nothing in the log has removed ${them}`
     findings.push({ code: 'lost-timers', severity: 'damage', what, why, todo, commands })
   }
   if (never > 0) {
-    const what = `${of(never)} ${never === 1 ? 'has' : 'have'} no due entry, and would never fire`
+    const what = `${of(never)} ${agree(never, 'has', 'have')} no due entry, and would never fire`
     findings.push({ code: 'never-due', severity: 'damage', what, why, todo, commands })
   }
   return findings
@@ -164,7 +167,7 @@ function damaged(entries: number, location: string): DoctorFinding {
   return {
     code: 'damaged-due',
     severity: 'damage',
-    what: `${counted(entries, 'due entry', 'due entries')} ${entries === 1 ? 'is' : 'are'} damaged`,
+    what: `${counted(entries, 'due entry', 'due entries')} ${agree(entries, 'is', 'are')} damaged`,
     why: 'what they stood for would never fire',
     todo: 'see what else is damaged, and restore a checkpoint',
     commands: [`tidemark verify ${quoted(location)}`],
@@ -175,7 +178,7 @@ function orphans(entries: number, location: string): DoctorFinding {
   return {
     code: 'orphans',
     severity: 'warning',
-    what: `${counted(entries, 'due entry', 'due entries')} ${entries === 1 ? 'has' : 'have'} lost ${entries === 1 ? 'its timer' : 'their timers'}`,
+    what: `${counted(entries, 'due entry', 'due entries')} ${agree(entries, 'has its', 'have their')} timer no more`,
     why: 'they are never fired, and are removed when their time comes; but nothing that works leaves them behind',
     todo: 'see what else is wrong',
     commands: [`tidemark verify ${quoted(location)}`],

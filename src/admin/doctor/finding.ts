@@ -18,6 +18,16 @@ export interface DoctorFinding {
   commands: string[]
 }
 
+/** The word that agrees with so many: `agree(2, 'is', 'are')`. */
+export function agree(n: number, one: string, many: string): string {
+  return n === 1 ? one : many
+}
+
+/** The first of several names, and that there are others. */
+export function firstOf(names: readonly string[]): string {
+  return `${names[0]}${names.length > 1 ? ' and others' : ''}`
+}
+
 const ORDER: readonly Severity[] = ['damage', 'warning', 'notice']
 
 /** The worst first; otherwise as they were found. */

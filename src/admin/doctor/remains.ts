@@ -6,7 +6,7 @@ import { shown } from '../printable.ts'
 import { quoted } from '../storeplace.ts'
 import type { OpenedStore } from '../storesource.ts'
 import { bytes, count, counted } from '../units.ts'
-import type { DoctorFinding } from './finding.ts'
+import { agree, type DoctorFinding } from './finding.ts'
 
 /** A log below this is no matter, whatever else there is. */
 const MIN_LARGE_LOG_BYTES = 64 * 1024 * 1024
@@ -36,10 +36,11 @@ export async function checkRetired({ engine, state, location }: OpenedStore): Pr
   }
   const findings: DoctorFinding[] = []
   if (stored > 0) {
+    const told = `${counted(stored, 'deleted timer')} ${agree(stored, 'is', 'are')} retired`
     findings.push({
       code: 'retired',
       severity: 'notice',
-      what: `${counted(stored, 'deleted timer')} ${stored === 1 ? 'is' : 'are'} retired, though no snapshot can need ${stored === 1 ? 'it' : 'them'}: the store was not closed, but killed`,
+      what: `${told}, and no snapshot can need ${agree(stored, 'it', 'them')}: the store was killed, not closed`,
       why: 'they take disk until they are purged, which happens when the store is opened next',
       todo: 'start the service, or purge and compact now',
       commands: [`tidemark compact ${quoted(location)}`],
@@ -62,12 +63,13 @@ export async function checkRetired({ engine, state, location }: OpenedStore): Pr
 export function checkLog(log: LogSize, timerCharacters: number): DoctorFinding[] {
   const isLarge = log.bytes > Math.max(MIN_LARGE_LOG_BYTES, LARGE_LOG_TIMES * timerCharacters)
   if (!isLarge) return []
+  const entries = counted(log.entries, 'entry', 'entries')
   const held = log.held > 0 ? `, ${count(log.held)} of them held for incremental checkpoints` : ''
   return [
     {
       code: 'log-growth',
       severity: 'warning',
-      what: `the log has ${counted(log.entries, 'entry', 'entries')} of ${bytes(log.bytes)}${held}; all timers take ${bytes(timerCharacters)}`,
+      what: `the log has ${entries} of ${bytes(log.bytes)}${held}; all timers take ${bytes(timerCharacters)}`,
       why: 'it takes disk, and opening a store reads the newer part of it',
       todo:
         log.held > 0
@@ -85,14 +87,14 @@ export function checkServices({ state }: OpenedStore): DoctorFinding[] {
     if (owner === undefined || owner === name) return []
     const from = state.serviceByName.get(owner)
     const waiting = (from?.eventTime.appliedCount ?? 0) + (from?.processingTime.appliedCount ?? 0)
-    const converted = eventTime.appliedCount + processingTime.appliedCount
+    const done = `${counted(eventTime.appliedCount + processingTime.appliedCount, 'timer')} converted`
     return [
       {
         code: 'half-migrated',
         severity: 'warning' as const,
-        what: `service ${shown(owner)} is half-way to other schemas: ${counted(converted, 'timer')} converted, ${count(waiting)} not yet`,
+        what: `service ${shown(owner)} is half-way to other schemas: ${done}, ${count(waiting)} not yet`,
         why: 'none of them fires until all are converted',
-        todo: `start service ${shown(owner)} with the definition, and the migrate function, that began it: it goes on where it was`,
+        todo: `start service ${shown(owner)} with the migrate function that began it: it goes on where it was`,
         commands: [],
       },
     ]

@@ -87,7 +87,7 @@ function chartData(bins: readonly (readonly Bin[])[], width: number, widths: num
   }
 }
 
-/** The first and last bins to show at first: all, or all but the few that lie so far away that the others would be a line. */
+/** The first and last bins to show at first: all, or all but the few beside which the others would be a line. */
 function bulk(sorted: readonly Bin[], first: number, last: number): [number, number] {
   const few = sorted.reduce((sum, [, count]) => sum + count, 0) * BEYOND
   const from = sorted.find(beyond(few))?.[0] ?? first

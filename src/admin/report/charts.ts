@@ -6,8 +6,8 @@ import { count, counted, duration, percent } from '../units.ts'
 import { domainName } from '../values.ts'
 import type { ChartData } from './chartdata.ts'
 import type { Gathered, Series } from './gather.ts'
-import { html, type Markup } from './html.ts'
-import { head, scrollTable, stored } from './sections.ts'
+import { head, html, type Markup, scrollTable, section } from './html.ts'
+import { stored } from './sections.ts'
 
 const TABLE_BARS = 32
 
@@ -64,22 +64,26 @@ function plot(kind: 'stack' | 'sum', label: string): Markup {
 
 export function timesSection(gathered: Gathered, data: ChartData): Markup {
   const { bars, widthMs, earlier, later } = gathered.times.bars(TABLE_BARS)
-  if (bars.length === 0)
-    return html`<section><h2>Timers over time</h2><p class="soft">There are none.</p></section>`
+  const title = 'Timers over time'
+  if (bars.length === 0) return section('times', title, html`<p class="soft">There are none.</p>`)
+  const at = (timestamp: number) => timeLabel(timestamp, widthMs)
   const most = bars.reduce((a, b) => (b.count > a.count ? b : a))
-  const span = `${timeLabel(bars[0]!.from, widthMs)} to ${timeLabel(bars.at(-1)!.from + widthMs, widthMs)}`
-  const label = `Timers over time, from ${span}; most of them, ${count(most.count)}, from ${timeLabel(most.from, widthMs)} on.`
+  const span = `from ${at(bars[0]!.from)} to ${at(bars.at(-1)!.from + widthMs)}`
+  const far = showsAll(data) ? '' : ' A few lie far away from the others: All shows them too.'
   const rows = [
     ...(earlier > 0 ? [tableRow('earlier', earlier)] : []),
-    ...bars.map(({ from, count: timers }) => tableRow(timeLabel(from, widthMs), timers)),
+    ...bars.map(({ from, count: timers }) => tableRow(at(from), timers)),
     ...(later > 0 ? [tableRow('later', later)] : []),
   ]
-  return html`<section data-chart="times" aria-labelledby="times-title"><div class="heading"><h2 id="times-title">Timers over time</h2>${tools('time', data)}</div>
-<p class="note">When they are due, in UTC; zooming in goes down to ${duration(data.width)} a bar.${showsAll(data) ? '' : ' A few lie far away from the others: All shows them too.'}</p>
-${plot('stack', label)}
-<h3>Due by then</h3>
-${plot('sum', `How many timers are due before a time, from ${span}.`)}
-<details><summary>As a table</summary>${countTable('Timers over time', `From (UTC, ${duration(widthMs)} each)`, rows)}</details></section>`
+  const zoom = `zooming in goes down to ${duration(data.width)} a bar.`
+  const body = [
+    html`<p class="note">When they are due, in UTC; ${zoom}${far}</p>`,
+    plot('stack', `${title}, ${span}; most of them, ${count(most.count)}, from ${at(most.from)} on.`),
+    html`<h3>Due by then</h3>`,
+    plot('sum', `How many timers are due before a time, ${span}.`),
+    countTable(title, `From (UTC, ${duration(widthMs)} each)`, rows),
+  ]
+  return section('times', title, body, tools('time', data), 'times')
 }
 
 export function keyGroupsSection(
@@ -90,11 +94,7 @@ export function keyGroupsSection(
   const counts = keyGroupCounts(services, range)
   const total = counts.reduce((sum, n) => sum + n, 0)
   if (total === 0) return html``
-  const most = counts.reduce((a, b) => Math.max(a, b), 0)
-  const least = counts.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY)
-  const fullest = `${range.start + counts.indexOf(most)}`
-  const mean = total / counts.length
-  const skew = `the fullest, ${fullest}, has ${count(most)}: ${(most / mean).toFixed(2)} times the mean of ${mean < 10 ? mean.toFixed(1) : count(mean)}; the emptiest has ${count(least)}`
+  const title = 'Timers over key groups'
   const each = Math.ceil(counts.length / TABLE_BARS)
   const rows: Markup[] = []
   for (let at = 0; at < counts.length; at += each) {
@@ -103,10 +103,22 @@ export function keyGroupsSection(
     const last = Math.min(first + each - 1, range.end)
     rows.push(tableRow(first === last ? String(first) : `${first} – ${last}`, sum))
   }
-  return html`<section data-chart="keyGroups" aria-labelledby="key-groups-title"><div class="heading"><h2 id="key-groups-title">Timers over key groups</h2>${tools('key groups', data)}</div>
-<p class="note">Of ${counted(counts.length, 'key group')} ${skew}.</p>
-${plot('stack', `Timers over key groups ${range.start} to ${range.end}.`)}
-<details><summary>As a table</summary>${countTable('Timers over key groups', 'Key group', rows)}</details></section>`
+  const body = [
+    html`<p class="note">${skewOf(counts, range.start)}</p>`,
+    plot('stack', `${title} ${range.start} to ${range.end}.`),
+    countTable(title, 'Key group', rows),
+  ]
+  return section('key-groups', title, body, tools('key groups', data), 'keyGroups')
+}
+
+/** How evenly timers are spread. */
+function skewOf(counts: readonly number[], first: number): string {
+  const mean = counts.reduce((sum, n) => sum + n, 0) / counts.length
+  const most = counts.reduce((a, b) => Math.max(a, b), 0)
+  const least = counts.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY)
+  const times = `${(most / mean).toFixed(2)} times the mean of ${mean < 10 ? mean.toFixed(1) : count(mean)}`
+  const fullest = `the fullest, ${first + counts.indexOf(most)}, has ${count(most)}: ${times}`
+  return `Of ${counted(counts.length, 'key group')} ${fullest}; the emptiest has ${count(least)}.`
 }
 
 function tableRow(label: string, timers: number): Markup {
@@ -114,5 +126,6 @@ function tableRow(label: string, timers: number): Markup {
 }
 
 function countTable(label: string, first: string, rows: readonly Markup[]): Markup {
-  return scrollTable(label, [head(first), head('Timers', 'number')], [html`<tbody>${rows}</tbody>`])
+  const table = scrollTable(label, [head(first), head('Timers', true)], html`<tbody>${rows}</tbody>`)
+  return html`<details><summary>As a table</summary>${table}</details>`
 }

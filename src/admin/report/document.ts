@@ -1,6 +1,7 @@
 /** The report of a source: what is told of it, in which order. */
 import path from 'node:path'
 import { MIN_TIMESTAMP } from '../../limits.ts'
+import { FREE_NAME } from '../../timer/servicename.ts'
 import { inspectHeader, inspectServices } from '../inspection.ts'
 import { printable } from '../printable.ts'
 import type { Source } from '../source.ts'
@@ -9,9 +10,9 @@ import { iso } from '../units.ts'
 import { keyGroupsData, timesData } from './chartdata.ts'
 import { colourOf, keyGroupsSection, labelOf, legend, timesSection } from './charts.ts'
 import { type Gathered, gather } from './gather.ts'
-import { html, type Markup } from './html.ts'
+import { html, type Markup, section } from './html.ts'
 import { neighboursOf } from './neighbours.ts'
-import { renderPage } from './page.ts'
+import { renderPage, WAVES } from './page.ts'
 import {
   cards,
   earliestSection,
@@ -30,12 +31,13 @@ export async function reportOn(source: Source, terminal: Terminal): Promise<stri
   const gathered = await gather(source, terminal)
   const neighbours = await neighboursOf(source)
   const header = inspectHeader(source)
-  const services = inspectServices(source, gathered.queues, {})
+  const services = inspectServices(source, gathered.queues, {}).filter(({ name }) => name !== FREE_NAME)
   const times = timesData(gathered)
   const keyGroups = keyGroupsData(gathered, source.keyGroups)
   const name = printable(path.basename(path.resolve(source.path)))
+  const hasTimers = gathered.series.length > 0
   const main = html`${cards(header, services.length, nowMs)}
-${gathered.series.length > 0 ? html`<section aria-labelledby="legend-title"><h2 id="legend-title">What the charts show</h2>${legend(gathered)}</section>` : ''}
+${hasTimers ? section('legend', 'What the charts show', legend(gathered)) : ''}
 ${timesSection(gathered, times)}
 ${keyGroupsSection(services, source.keyGroups, keyGroups)}
 ${servicesSection(services, source.count, nowMs)}
@@ -47,7 +49,8 @@ ${neighboursSection(neighbours, nowMs)}`
     title: `${name} – Tidemark`,
     header: pageHeader(name, header.kind),
     main,
-    footer: html`<p>Made by <code>tidemark report</code> at ${iso(nowMs)}. All numbers are exact; times are in UTC. Charts by uPlot (MIT).</p>`,
+    footer: html`<p>Made by <code>tidemark report</code> at ${iso(nowMs)}. All numbers are exact; times are in UTC.
+Charts by uPlot (MIT).</p>`,
     data: {
       series: gathered.series.map((one, i) => ({ label: labelOf(one), colour: colourOf(one, i) })),
       charts: { times: { unit: 'time', ...times }, keyGroups: { unit: 'keyGroup', ...keyGroups } },
@@ -58,11 +61,12 @@ ${neighboursSection(neighbours, nowMs)}`
 
 function pageHeader(name: string, kind: string): Markup {
   const what = kind === 'store' ? 'Store' : kind === 'savepoint' ? 'Savepoint' : `${kind} checkpoint`
-  const themes = ['auto', 'light', 'dark'].map(
-    (theme) =>
-      html`<label><input type="radio" name="theme" value="${theme}"${theme === 'auto' ? html` checked` : ''}>${theme}</label>`,
-  )
-  return html`<div class="title"><div class="brand"><svg viewBox="0 0 24 24" aria-hidden="true"><path d="M2 9c3-4 6-4 10 0s7 4 10 0M2 16c3-4 6-4 10 0s7 4 10 0"/></svg>Tidemark report</div>
+  const themes = ['auto', 'light', 'dark'].map((theme) => {
+    const checked = theme === 'auto' ? html` checked` : ''
+    return html`<label><input type="radio" name="theme" value="${theme}"${checked}>${theme}</label>`
+  })
+  const waves = html`<svg viewBox="0 0 24 24" aria-hidden="true"><path d="${WAVES}"/></svg>`
+  return html`<div class="title"><div class="brand">${waves}Tidemark report</div>
 <h1>${name}</h1><p class="soft">${what[0]!.toUpperCase()}${what.slice(1)}</p></div>
 <fieldset class="themes" aria-label="Colours">${themes}</fieldset>`
 }

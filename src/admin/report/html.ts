@@ -38,6 +38,27 @@ function textOf(content: Content): string {
   return escapeHtml(String(content))
 }
 
+// parts of pages
+
+/** A section with its heading, and what stands beside that. `chart`: the chart that is drawn in it. */
+export function section(id: string, title: string, body: Content, beside: Content = '', chart = ''): Markup {
+  const drawn = chart === '' ? '' : html` data-chart="${chart}"`
+  return html`<section aria-labelledby="${id}-title"${drawn}>
+<div class="heading"><h2 id="${id}-title">${title}</h2>${beside}</div>
+${body}</section>`
+}
+
+export function head(title: string, isNumber = false): Markup {
+  return html`<th scope="col"${isNumber ? html` class="number"` : ''}>${title}</th>`
+}
+
+/** A table in a box that scrolls by itself where there is no room. */
+export function scrollTable(label: string, heads: Content, bodies: Content, caption?: Content): Markup {
+  return html`<div class="scroll" role="region" aria-label="${label}" tabindex="0"><table>
+${caption === undefined ? '' : html`<caption>${caption}</caption>`}<thead><tr>${heads}</tr></thead>
+${bodies}</table></div>`
+}
+
 /** JSON for a script element: nothing in it can end the element, or begin another. */
 export function jsonForScript(value: unknown): Markup {
   return new Markup(JSON.stringify(value).replace(/</g, '\\u003c'))

@@ -1,8 +1,8 @@
 /**
  * The report as one HTML document: sections, style, data and script, and nothing that is fetched from anywhere.
  *
- * - Its policy (Content-Security-Policy) names the hashes of its own two scripts and of its style, and forbids all else: even
- *   what should get into it would not run, and could not send anything.
+ * - Its policy (Content-Security-Policy) names the hashes of its own two scripts and of its style, and forbids all else:
+ *   even what should get into it would not run, and could not send anything.
  * - uPlot comes from its package, its licence with it. The page's own script is a few modules, put into one here.
  */
 import { createHash } from 'node:crypto'
@@ -15,8 +15,10 @@ import { html, jsonForScript, Markup } from './html.ts'
 const MODULES = ['axes', 'bins', 'charts', 'main']
 const IMPORT = /^import [^']* from '[^']+'\n/gm
 const EXPORT = /^export (?=const |function |class )/gm
+/** Two waves. */
+export const WAVES = 'M2 9c3-4 6-4 10 0s7 4 10 0M2 16c3-4 6-4 10 0s7 4 10 0'
 const ICON =
-  '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><path d="M2 9c3-4 6-4 10 0s7 4 10 0M2 16c3-4 6-4 10 0s7 4 10 0" ' +
+  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><path d="${WAVES}" ` +
   'fill="none" stroke="#2a68d8" stroke-width="2.4" stroke-linecap="round"/></svg>'
 
 export interface Page {

@@ -8,7 +8,7 @@ import { headerFacts } from '../inspectview.ts'
 import { printable, shown, truncate } from '../printable.ts'
 import { bytes, count, counted, duration, iso, percent, relative } from '../units.ts'
 import { domainName } from '../values.ts'
-import { type Content, html, type Markup } from './html.ts'
+import { head, html, type Markup, scrollTable, section } from './html.ts'
 import type { Neighbour, Neighbours } from './neighbours.ts'
 
 /** Services that are told one by one: the largest. */
@@ -16,6 +16,7 @@ const MAX_SERVICES = 500
 /** Characters of JSON that all schemas may take. */
 const MAX_SCHEMA_CHARACTERS = 1024 * 1024
 const MAX_STORED_COLUMNS = 240
+const MAX_TYPE_COLUMNS = 60
 const DOMAINS: readonly TimeDomain[] = ['eventTime', 'processingTime']
 
 export function stored(value: unknown): string {
@@ -42,11 +43,12 @@ export function cards(header: InspectedHeader, services: number, nowMs: number):
       ['Log', bytes(log!.bytes), counted(log!.entries, 'entry', 'entries')],
     )
   }
-  const each = list.map(
-    ([name, what, note]) =>
-      html`<div class="card"><dt>${name}</dt><dd>${what}${note === '' ? '' : html` <span class="note">${note}</span>`}</dd></div>`,
-  )
-  return html`<dl class="cards">${each}</dl>`
+  return html`<dl class="cards">${list.map(card)}</dl>`
+}
+
+function card([name, what, note]: [string, string, string]): Markup {
+  const told = note === '' ? what : html`${what} <span class="note">${note}</span>`
+  return html`<div class="card"><dt>${name}</dt><dd>${told}</dd></div>`
 }
 
 /** A time with how far it is from now. */
@@ -55,43 +57,35 @@ function timeCell(timestamp: number | undefined, nowMs: number): Markup {
   const text = iso(timestamp)
   if (!text.endsWith('Z')) return html`<td class="time">${text}</td>`
   const told = text.replace('T', ' ').replace(/\.000Z$|Z$/, '')
-  return html`<td class="time"><time datetime="${text}">${told}</time><span class="note">${relative(timestamp, nowMs)}</span></td>`
+  const time = html`<time datetime="${text}">${told}</time>`
+  return html`<td class="time">${time}<span class="note">${relative(timestamp, nowMs)}</span></td>`
 }
 
-/** A table in a box that scrolls by itself where there is no room. */
-export function scrollTable(
-  label: string,
-  heads: readonly Content[],
-  bodies: readonly Content[],
-  caption?: Content,
-): Markup {
-  const told = caption === undefined ? '' : html`<caption>${caption}</caption>`
-  return html`<div class="scroll" role="region" aria-label="${label}" tabindex="0"><table>${told}
-<thead><tr>${heads}</tr></thead>
-${bodies}</table></div>`
+function storedCell(value: unknown): Markup {
+  return html`<td class="stored">${value === undefined ? '' : stored(value)}</td>`
 }
 
-export const head = (text: string, className = ''): Markup =>
-  html`<th scope="col"${className === '' ? '' : html` class="${className}"`}>${text}</th>`
+function numberCell(text: string): Markup {
+  return html`<td class="number">${text}</td>`
+}
 
 export function servicesSection(
   services: readonly InspectedService[],
   timers: number,
   nowMs: number,
 ): Markup {
+  if (services.length === 0) return section('services', 'Services', html`<p class="soft">There are none.</p>`)
   const told = [...services].sort((a, b) => sizeOf(b) - sizeOf(a)).slice(0, MAX_SERVICES)
   const rows = told.map((service) => serviceRows(service, timers, nowMs))
   const left = services.length - told.length
-  const more =
-    left > 0 ? html`<p class="note">And ${counted(left, 'service')} more, with fewer timers each.</p>` : ''
+  const more = `And ${counted(left, 'service')} more, with fewer timers each.`
   const heads = ['Service', 'Domain', 'Timers', 'Earliest', 'Latest', 'Watermark']
-  return html`<section aria-labelledby="services-title"><h2 id="services-title">Services</h2>
-${services.length === 0 ? html`<p class="soft">There are none.</p>` : scrollTable('Services', headsOf(heads, 2), rows)}
-${more}</section>`
-}
-
-function headsOf(titles: readonly string[], number: number): Markup[] {
-  return titles.map((title, i) => head(title, i === number ? 'number' : ''))
+  const table = scrollTable(
+    'Services',
+    heads.map((title) => head(title, title === 'Timers')),
+    rows,
+  )
+  return section('services', 'Services', [table, left > 0 ? html`<p class="note">${more}</p>` : ''])
 }
 
 function sizeOf({ eventTime, processingTime }: InspectedService): number {
@@ -99,41 +93,37 @@ function sizeOf({ eventTime, processingTime }: InspectedService): number {
 }
 
 function serviceRows(service: InspectedService, timers: number, nowMs: number): Markup {
+  const name = html`<th scope="rowgroup" rowspan="2" class="stored">${stored(service.name)}</th>`
   const rows = DOMAINS.map((domain, i) => {
     const queue = service[domain]!
-    const name =
-      i === 0 ? html`<th scope="rowgroup" rowspan="2" class="stored">${stored(service.name)}</th>` : ''
     const hasWatermark = domain === 'eventTime' && service.watermark !== MIN_TIMESTAMP
-    return html`<tr>${name}<td>${domainName(domain)}</td>
-<td class="number">${count(queue.count)}${shareBar(queue.count, timers)}</td>
-${timeCell(queue.earliest, nowMs)}${timeCell(queue.latest, nowMs)}${timeCell(hasWatermark ? service.watermark : undefined, nowMs)}</tr>`
+    const times = [queue.earliest, queue.latest, hasWatermark ? service.watermark : undefined]
+    return html`<tr>${i === 0 ? name : ''}<td>${domainName(domain)}</td>
+<td class="number">${count(queue.count)}${shareBar(queue.count / timers)}</td>
+${times.map((timestamp) => timeCell(timestamp, nowMs))}</tr>`
   })
   return html`<tbody>${rows}</tbody>`
 }
 
-function shareBar(part: number, whole: number): Markup | '' {
-  if (part === 0) return ''
-  const share = part / whole
-  const title = `${percent(share)} of all`
-  return html`<svg class="share" viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label="${title}"><rect class="series-0" width="${Math.max(share * 100, 1)}" height="6"/></svg>`
+function shareBar(share: number): Markup {
+  if (!(share > 0)) return html``
+  const bar = html`<rect class="series-0" width="${Math.max(share * 100, 1)}" height="6"/>`
+  return html`<svg class="share" viewBox="0 0 100 6" preserveAspectRatio="none"
+role="img" aria-label="${percent(share)} of all">${bar}</svg>`
 }
 
 export function earliestSection(timers: readonly SnapshotTimer[], nowMs: number): Markup {
   if (timers.length === 0) return html``
+  const titles = ['Due', 'Service', 'Domain', 'Key', 'Namespace', 'Payload']
   const hasPayload = timers.some(({ payload }) => payload !== undefined)
-  const rows = timers.map(
-    ({ timestamp, service, domain, key, namespace, payload }) =>
-      html`<tr>${timeCell(timestamp, nowMs)}<td class="stored">${stored(service)}</td><td>${domainName(domain)}</td>
-<td class="stored">${stored(key)}</td><td class="stored">${namespace === '' ? '' : stored(namespace)}</td>
-${hasPayload ? html`<td class="stored">${payload === undefined ? '' : html`<code>${stored(payload)}</code>`}</td>` : ''}</tr>`,
-  )
-  const titles = ['Due', 'Service', 'Domain', 'Key', 'Namespace', ...(hasPayload ? ['Payload'] : [])]
-  return html`<section aria-labelledby="earliest-title"><h2 id="earliest-title">Due first</h2>
-${scrollTable(
-  'Timers that are due first',
-  titles.map((title) => head(title)),
-  [html`<tbody class="due">${rows}</tbody>`],
-)}</section>`
+  const rows = timers.map(({ timestamp, service, domain, key, namespace, payload }) => {
+    const cells = [key, namespace === '' ? undefined : namespace, ...(hasPayload ? [payload] : [])]
+    return html`<tr>${timeCell(timestamp, nowMs)}${storedCell(service)}<td>${domainName(domain)}</td>
+${cells.map(storedCell)}</tr>`
+  })
+  const heads = titles.slice(0, hasPayload ? 6 : 5).map((title) => head(title))
+  const table = scrollTable('Timers that are due first', heads, html`<tbody class="due">${rows}</tbody>`)
+  return section('earliest', 'Due first', table)
 }
 
 export function schemasSection(services: readonly InspectedService[]): Markup {
@@ -143,25 +133,27 @@ export function schemasSection(services: readonly InspectedService[]): Markup {
     const { key, namespace, payload } = schemas
     const text = pretty(schemas)
     left -= text.length
-    const summary = `key ${typeName(key)}, namespace ${typeName(namespace)}, ${payload === null ? 'no payload' : `payload ${typeName(payload)}`}`
+    const payloadType = payload === null ? 'no payload' : `payload ${typeName(payload)}`
+    const types = `key ${typeName(key)}, namespace ${typeName(namespace)}, ${payloadType}`
     const body =
       left > 0
         ? html`<pre>${text}</pre>`
         : html`<p class="note">See tidemark inspect: there are too many for a page.</p>`
-    return html`<details><summary><strong>${stored(name)}</strong> <span class="soft">${summary}</span></summary>${body}</details>`
+    const summary = html`<strong>${stored(name)}</strong> <span class="soft">${types}</span>`
+    return html`<details><summary>${summary}</summary>${body}</details>`
   })
-  return html`<section aria-labelledby="schemas-title"><h2 id="schemas-title">Schemas</h2>${told}</section>`
+  return section('schemas', 'Schemas', told)
 }
 
 /** A schema in a word or a few. */
 function typeName(schema: unknown): string {
   const { type, enum: values, const: constant, properties, anyOf } = Object(schema) as Record<string, unknown>
-  if (Array.isArray(values)) return truncate(values.map(shown).join(' | '), 60)
+  const short = (words: string) => truncate(words, MAX_TYPE_COLUMNS)
+  if (Array.isArray(values)) return short(values.map(shown).join(' | '))
   if (constant !== undefined) return stored(constant)
-  if (type === 'object')
-    return truncate(`{ ${Object.keys(Object(properties)).map(printable).join(', ')} }`, 60)
+  if (type === 'object') return short(`{ ${Object.keys(Object(properties)).map(printable).join(', ')} }`)
   if (typeof type === 'string') return printable(type)
-  return Array.isArray(anyOf) ? truncate(anyOf.map(typeName).join(' | '), 60) : 'any'
+  return Array.isArray(anyOf) ? short(anyOf.map(typeName).join(' | ')) : 'any'
 }
 
 function pretty(value: unknown): string {
@@ -169,37 +161,36 @@ function pretty(value: unknown): string {
 }
 
 export function factsSection(header: InspectedHeader, nowMs: number): Markup {
-  const facts = headerFacts(header, nowMs).map(([name, what]) => html`<dt>${name}</dt><dd>${what}</dd>`)
-  const sha256 =
-    header.sha256 === undefined ? '' : html`<dt>SHA-256</dt><dd><code>${header.sha256}</code></dd>`
-  const metadata =
-    header.metadata === undefined ? '' : html`<h3>Metadata</h3><pre>${pretty(header.metadata)}</pre>`
-  return html`<section aria-labelledby="facts-title"><h2 id="facts-title">${header.kind === 'store' ? 'The store' : 'The file'}</h2>
-<dl class="facts"><dt>path</dt><dd>${printable(header.path)}</dd>${facts}${sha256}</dl>${metadata}</section>`
+  const { kind, sha256, metadata } = header
+  const facts = [['path', printable(header.path)] as const, ...headerFacts(header, nowMs)]
+  const told = facts.map(([name, what]) => html`<dt>${name}</dt><dd>${what}</dd>`)
+  if (sha256 !== undefined) told.push(html`<dt>SHA-256</dt><dd><code>${sha256}</code></dd>`)
+  return section('facts', kind === 'store' ? 'The store' : 'The file', [
+    html`<dl class="facts">${told}</dl>`,
+    metadata === undefined ? '' : html`<h3>Metadata</h3><pre>${pretty(metadata)}</pre>`,
+  ])
 }
 
 export function neighboursSection(found: Neighbours | undefined, nowMs: number): Markup {
   if (found === undefined || found.neighbours.length === 0) return html``
   const { directory, neighbours, more } = found
   const titles = ['Version', 'Kind', 'Builds on', 'Taken', 'Timers', 'Size', 'Paused', 'Written in', 'File']
-  const heads = titles.map((title, i) => head(title, i >= 4 && i <= 7 ? 'number' : ''))
-  const left = more > 0 ? html`<p class="note">And ${count(more)} older ones.</p>` : ''
+  const heads = titles.map((title, i) => head(title, i >= 4 && i <= 7))
+  const rows = neighbours.map((neighbour) => neighbourRow(neighbour, nowMs))
   const caption = `Of the same store, in ${printable(directory)}, newest first`
-  return html`<section aria-labelledby="chain-title"><h2 id="chain-title">Checkpoints beside it</h2>
-${scrollTable(
-  'Checkpoints beside it',
-  heads,
-  [html`<tbody>${neighbours.map((neighbour) => neighbourRow(neighbour, nowMs))}</tbody>`],
-  caption,
-)}${left}</section>`
+  return section('chain', 'Checkpoints beside it', [
+    scrollTable('Checkpoints beside it', heads, html`<tbody>${rows}</tbody>`, caption),
+    more > 0 ? html`<p class="note">And ${count(more)} older ones.</p>` : '',
+  ])
 }
 
 function neighbourRow({ checkpoint, isThis, isBase, isWhole }: Neighbour, nowMs: number): Markup {
   const { version, kind, base, createdMs, timers, bytes: length, pauseMs, durationMs } = checkpoint
-  const tag = isThis ? ' this one' : isBase ? ' built on' : ''
-  const broken = isWhole ? '' : html` <span class="tag">broken: a base is missing</span>`
-  return html`<tr${isThis ? html` class="this"` : ''}><th scope="row">${count(version)}${tag === '' ? '' : html` <span class="tag">${tag.trim()}</span>`}</th>
-<td>${kind}</td><td>${base === undefined ? '' : count(base.version)}${broken}</td>${timeCell(createdMs, nowMs)}
-<td class="number">${count(timers)}</td><td class="number">${bytes(length)}</td><td class="number">${duration(pauseMs)}</td>
-<td class="number">${duration(durationMs)}</td><td class="stored">${printable(path.basename(checkpoint.path))}</td></tr>`
+  const tag = (text: string) => html` <span class="tag">${text}</span>`
+  const role = isThis ? tag('this one') : isBase ? tag('built on') : ''
+  const numbers = [count(timers), bytes(length), duration(pauseMs), duration(durationMs)]
+  return html`<tr class="${isThis ? 'this' : 'other'}"><th scope="row">${count(version)}${role}</th><td>${kind}</td>
+<td>${base === undefined ? '' : count(base.version)}${isWhole ? '' : tag('broken: a base is missing')}</td>
+${timeCell(createdMs, nowMs)}${numbers.map(numberCell)}
+<td class="stored">${printable(path.basename(checkpoint.path))}</td></tr>`
 }

@@ -1,6 +1,6 @@
 /**
- * What a report's page does in a browser: it draws the charts, and hears what is asked of them. Without it the page is whole
- * but for the charts, whose tables are there.
+ * What a report's page does in a browser: it draws the charts, and hears what is asked of them. Without it the page is
+ * whole but for the charts, whose tables are there.
  */
 import { Group, isShown } from './charts.mjs'
 
