@@ -98,7 +98,7 @@ function serviceRows(service: InspectedService, timers: number, nowMs: number): 
     const queue = service[domain]!
     const hasWatermark = domain === 'eventTime' && service.watermark !== MIN_TIMESTAMP
     const times = [queue.earliest, queue.latest, hasWatermark ? service.watermark : undefined]
-    return html`<tr>${i === 0 ? name : ''}<td>${domainName(domain)}</td>
+    return html`<tr>${i === 0 ? name : ''}<td class="word">${domainName(domain)}</td>
 <td class="number">${count(queue.count)}${shareBar(queue.count / timers)}</td>
 ${times.map((timestamp) => timeCell(timestamp, nowMs))}</tr>`
   })
@@ -118,7 +118,7 @@ export function earliestSection(timers: readonly SnapshotTimer[], nowMs: number)
   const hasPayload = timers.some(({ payload }) => payload !== undefined)
   const rows = timers.map(({ timestamp, service, domain, key, namespace, payload }) => {
     const cells = [key, namespace === '' ? undefined : namespace, ...(hasPayload ? [payload] : [])]
-    return html`<tr>${timeCell(timestamp, nowMs)}${storedCell(service)}<td>${domainName(domain)}</td>
+    return html`<tr>${timeCell(timestamp, nowMs)}${storedCell(service)}<td class="word">${domainName(domain)}</td>
 ${cells.map(storedCell)}</tr>`
   })
   const heads = titles.slice(0, hasPayload ? 6 : 5).map((title) => head(title))
