@@ -69,9 +69,12 @@ export const MAX_WAKE_UP_MS = 60_000
 export const MIN_RETRY_DELAY_MS = 100
 export const MAX_RETRY_DELAY_MS = 60_000
 
+/** Entries that verify() reads at once. */
+export const VERIFY_CHUNK_ENTRIES = 2000
+
 /** Retired entries that one slice of a purge reads and removes, at first and at most. */
-export const FIRST_PURGE_SLICE_ENTRIES = 250
-export const PURGE_SLICE_ENTRIES = 1000
+export const FIRST_PURGE_SLICE_ENTRIES = 125
+export const PURGE_SLICE_ENTRIES = 500
 /** A slice of a purge judges entries for at most this long at once, and becomes smaller when it takes longer. */
 export const PURGE_SLICE_MS = 2
 /** Longest pause between two slices of a purge beside a busy service. */

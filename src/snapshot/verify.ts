@@ -10,7 +10,7 @@ import type { Engine, Entry } from '../engine/engine.ts'
 import { DUE, END, RETIRED, TIMERS } from '../engine/keyspaces.ts'
 import type { StoreRecord } from '../engine/migration.ts'
 import { TidemarkError } from '../errors.ts'
-import { PURGE_SLICE_ENTRIES } from '../limits.ts'
+import { VERIFY_CHUNK_ENTRIES } from '../limits.ts'
 import type { CommitPipeline } from '../log/pipeline.ts'
 import type { StoreState } from '../log/state.ts'
 import { readKept, readNewest } from '../log/tail.ts'
@@ -99,7 +99,7 @@ function compareTotals(
 
 /** The entries of a space, a chunk at a time. */
 async function* chunksOf({ engine, onProgress }: VerifyParts, space: string): AsyncGenerator<Entry[]> {
-  const limit = PURGE_SLICE_ENTRIES
+  const limit = VERIFY_CHUNK_ENTRIES
   for (let after = space; ; ) {
     const entries = await engine.scan({ after, to: space + END, limit }).read()
     yield entries

@@ -80,6 +80,7 @@ figures.push(...((await run('./checkpoints.ts')) as Figure[]))
 figures.push(...((await run('./parallel.ts')) as Figure[]))
 figures.push(...((await run('./incremental.ts')) as Figure[]))
 figures.push(...((await run('./command.ts')) as Figure[]))
+figures.push(...((await run('./purge.ts')) as Figure[]))
 figures.push(...(await pendingFigures()))
 
 const cpu = os.cpus()[0]?.model.trim() ?? 'unknown'

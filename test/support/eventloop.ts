@@ -17,17 +17,31 @@ function ranForMs(): number {
 /** Measures, until it is stopped, for how many milliseconds the event loop was held at most. */
 export function watchEventLoop(): () => number {
   let longestMs = 0
+  const stop = watchTurns((ms) => {
+    longestMs = Math.max(longestMs, ms)
+  })
+  return () => {
+    stop()
+    return longestMs
+  }
+}
+
+/** Tells each turn of the event loop, by how long it took, until it is stopped. */
+export function watchTurns(onTurn: (ms: number) => void): () => void {
   let last = ranForMs()
+  let lastMs = performance.now()
   let running = true
   const probe = () => {
     const now = ranForMs()
-    longestMs = Math.max(longestMs, now - last)
+    const nowMs = performance.now()
+    // The system counts what a thread ran in ticks of some milliseconds: a turn was never longer than it was by the clock.
+    onTurn(Math.min(now - last, nowMs - lastMs))
     last = now
+    lastMs = nowMs
     if (running) setImmediate(probe)
   }
   setImmediate(probe)
   return () => {
     running = false
-    return longestMs
   }
 }
