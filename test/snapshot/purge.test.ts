@@ -32,6 +32,7 @@ function identityOf(n: number): string {
 /** A store's parts around the purge, on an engine in memory that counts what is read of the retired space. */
 class Parts {
   readonly engine: SlowEngine
+  readonly state = new StoreState('store', 128)
   readonly pipeline: CommitPipeline
   readonly purger: Purger
   readonly running: RunningSnapshots
@@ -55,7 +56,7 @@ class Parts {
 
   private constructor(engine: SlowEngine, maxGroupCharacters?: number) {
     this.engine = engine
-    const state = new StoreState('store', 128)
+    const { state } = this
     const retired = new RetiredTimers(0, maxGroupCharacters)
     this.running = new RunningSnapshots(retired, () => this.purger.wake())
     this.pipeline = new CommitPipeline({
@@ -186,6 +187,23 @@ test('a sweep ends when it has found what is free', async () => {
   assert.ok(parts.retiredRead < before / 2, `${parts.retiredRead} of ${before} entries were read`)
   long.release()
   await eventually(async () => (await parts.storedCount()) === 0, 'the purge of all')
+  await parts.close()
+})
+
+test('what is free while its commit is still being written is found', async () => {
+  let slowness = 0
+  const parts = await Parts.open(0, () => slowness)
+  await parts.changeAll('register', 0, 10)
+  const snapshot = await parts.snapshot()
+  const { decidedVersion } = parts.state
+  slowness = 40
+  const deleted = parts.changeAll('delete', 0, 10)
+  await eventually(() => parts.state.decidedVersion > decidedVersion, 'the decision')
+  assert.is(parts.state.appliedVersion, decidedVersion)
+  snapshot.release()
+  await deleted
+  slowness = 0
+  await eventually(async () => (await parts.storedCount()) === 0, 'the purge')
   await parts.close()
 })
 
