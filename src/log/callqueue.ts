@@ -29,6 +29,8 @@ interface Effect {
 
 const MAX_INDEXED_EFFECTS = 100_000
 const COMPACT_ABOVE = 4096
+/** In the place of a call that is decided: what it holds, which may be much, is free before the queue is compacted. */
+const DECIDED: Call = { kind: 'barrier', settle: { resolve: () => {}, reject: () => {} } }
 
 export class CallQueue {
   #items: Call[] = []
@@ -120,6 +122,7 @@ export class CallQueue {
     if (taken.last !== undefined && !taken.goesOn) this.#next++
     for (const call of taken.calls) if (!isPlainRemoval(call)) this.#others--
     if (taken.goesOn) this.#others++
+    this.#items.fill(DECIDED, this.#undecided, this.#next)
     this.#undecided = this.#next
     this.#compact()
   }

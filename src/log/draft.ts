@@ -45,7 +45,7 @@ export class Draft implements Changes {
   #changed: Map<string, StoredTimer | null> | undefined
   /** Whether all that changed so far is fired timers that went: none of them is looked up again to be fired. */
   firesOnly = true
-  readonly #sources: DraftSources
+  #sources: DraftSources
   readonly #versionText: string
   readonly #touched: QueueState[] = []
   readonly #watermarks = new Map<ServiceState, number>()
@@ -293,6 +293,8 @@ export class Draft implements Changes {
     const watermarks = anchor
       ? state.services.map((service) => ({ service, watermark: service.decidedWatermark }))
       : Array.from(this.#watermarks, ([service, watermark]) => ({ service, watermark }))
+    // What looks things up looks through the drafts before: whoever keeps this one for its changes must not keep all.
+    this.#sources = { ...this.#sources, lookup: lookNoMore, range: lookNoMore }
     return {
       version: state.decidedVersion,
       timeMs,
@@ -331,6 +333,10 @@ export class Draft implements Changes {
     if (identities === undefined) this.#changedByKey.set(part, [identity])
     else identities.push(identity)
   }
+}
+
+function lookNoMore(): never {
+  throw new Error('a commit that is decided looks nothing up')
 }
 
 function hasPayload(timer: StoredTimer, payload: string): boolean {
