@@ -11,12 +11,14 @@ import { timestampText } from '../timer/identity.ts'
 import { orderTextIn } from '../timer/stored.ts'
 
 /** Timers, and characters of them, that are sorted in memory. */
-const MAX_RUN_TIMERS = 150_000
-const MAX_RUN_CHARACTERS = 16 * 1024 * 1024
+const MAX_RUN_TIMERS = 25_000
+const MAX_RUN_CHARACTERS = 4 * 1024 * 1024
 /** Lines that are handed out at once. */
 const BATCH_LINES = 512
-/** Bytes of a run that are read at once. */
-const RUN_PIECE_BYTES = 64 * 1024
+/** Bytes that are read at once: of a run, and of all of them. */
+const MIN_PIECE_BYTES = 4 * 1024
+const MAX_PIECE_BYTES = 64 * 1024
+const ALL_PIECES_BYTES = 8 * 1024 * 1024
 const NEWLINE = 10
 const SPACE = ' '
 
@@ -118,8 +120,10 @@ export class DueSorter {
 
   async *#mergedLines(file: fs.promises.FileHandle): AsyncGenerator<string[]> {
     const heap = new RunHeap()
+    const share = Math.floor(ALL_PIECES_BYTES / this.#runs.length)
+    const pieceBytes = Math.min(Math.max(share, MIN_PIECE_BYTES), MAX_PIECE_BYTES)
     for (const { start, end } of this.#runs) {
-      const run = new Run(file, start, end)
+      const run = new Run(file, start, end, pieceBytes)
       await run.fill()
       heap.push(run)
     }
@@ -141,6 +145,7 @@ export class DueSorter {
 class Run {
   readonly #file: fs.promises.FileHandle
   readonly #end: number
+  readonly #pieceBytes: number
   #offset: number
   #piece: Buffer = Buffer.alloc(0)
   #at = 0
@@ -148,10 +153,11 @@ class Run {
   line = ''
   isAtEnd = false
 
-  constructor(file: fs.promises.FileHandle, start: number, end: number) {
+  constructor(file: fs.promises.FileHandle, start: number, end: number, pieceBytes: number) {
     this.#file = file
     this.#offset = start
     this.#end = end
+    this.#pieceBytes = pieceBytes
   }
 
   /** Goes on to the next line; false: it must be read first. */
@@ -169,7 +175,7 @@ class Run {
   /** Reads on, and goes to the next line, or to the end. */
   async fill(): Promise<void> {
     do {
-      const wanted = Math.min(RUN_PIECE_BYTES, this.#end - this.#offset)
+      const wanted = Math.min(this.#pieceBytes, this.#end - this.#offset)
       if (wanted === 0) {
         this.isAtEnd = true
         return
