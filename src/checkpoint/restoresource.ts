@@ -7,9 +7,11 @@
  *   what one part has not reached, the whole has not.
  */
 import { invalidArgument, TidemarkError } from '../errors.ts'
+import { MAX_SERVICES } from '../limits.ts'
 import { ServiceState, type StoreState } from '../log/state.ts'
 import type { CutService } from '../snapshot/cut.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
+import { FREE_NAME } from '../timer/servicename.ts'
 import { type CheckpointChain, closeChain, openChain } from './chain.ts'
 import { fileWithVersion } from './choice.ts'
 import { Translation } from './translation.ts'
@@ -49,6 +51,7 @@ export function planSources(
   version: number | undefined,
   wanted: KeyGroupRange | undefined,
 ): { sources: RestoreSource[]; keyGroups: KeyGroupRange } {
+  if (wanted !== undefined) checkKeyGroups(wanted)
   const keyGroups = wantedKeyGroups(chains, wanted)
   const sources: RestoreSource[] = []
   for (const chain of chains) {
@@ -76,6 +79,12 @@ function upToVersion(
   }
   const links = chain.findIndex(({ header }) => header.version >= reached)
   return { chain: chain.slice(0, links + 1), version: reached }
+}
+
+function checkKeyGroups(wanted: KeyGroupRange): void {
+  const { start, end } = Object(wanted) as KeyGroupRange
+  if (Number.isInteger(start) && Number.isInteger(end)) return
+  throw invalidArgument('keyGroups must have a start and an end that are whole numbers')
 }
 
 function wantedKeyGroups(
@@ -111,10 +120,7 @@ function wantedKeyGroups(
   }
   const all = { start: first.header.keyGroups.start, end }
   if (wanted === undefined) return all
-  const { start: from, end: to } = Object(wanted) as KeyGroupRange
-  if (!Number.isInteger(from) || !Number.isInteger(to)) {
-    throw invalidArgument('keyGroups must have a start and an end that are whole numbers')
-  }
+  const { start: from, end: to } = wanted
   if (from >= all.start && from <= to && to <= all.end) return { start: from, end: to }
   const has = chains.length === 1 ? 'the checkpoint has' : 'the checkpoints have'
   throw outOfRange(`key groups ${from} to ${to} were asked for, and ${has} ${all.start} to ${all.end}`)
@@ -132,7 +138,8 @@ function outOfRange(message: string): TidemarkError {
 export function mergeServices(sources: readonly RestoreSource[], state: StoreState): Translation[] {
   return sources.map((source, i) => {
     const services = servicesAtStart(source, sources.length === 1)
-    const ids = services.map((service) => mergeService(service, state, sources.length === 1))
+    const free = sources.length === 1 ? [] : state.services.filter(({ name }) => name === FREE_NAME)
+    const ids = services.map((service) => mergeService(service, state, sources.length === 1, free))
     return new Translation(i, sources.length, ids)
   })
 }
@@ -142,10 +149,17 @@ function servicesAtStart({ chain }: RestoreSource, isOnly: boolean): readonly Cu
   return (isOnly ? chain[0]! : chain.at(-1)!).header.services
 }
 
-function mergeService(service: CutService, state: StoreState, isOnly: boolean): number {
+/** `free`: numbers that no service has, for those of this source; what they had before the last file comes and goes. */
+function mergeService(service: CutService, state: StoreState, isOnly: boolean, free: ServiceState[]): number {
   const { name, schemas, watermark } = service
-  const known = isOnly ? undefined : state.serviceByName.get(name)
+  const other = name === FREE_NAME ? free.shift() : state.serviceByName.get(name)
+  const known = isOnly ? undefined : other
   if (known === undefined) {
+    if (state.services.length === MAX_SERVICES) {
+      throw invalidArgument(
+        `together the checkpoints have more than ${MAX_SERVICES} services: a store cannot`,
+      )
+    }
     const added = new ServiceState(state.services.length, name, schemas)
     added.decidedWatermark = watermark
     state.addService(added)

@@ -5,6 +5,7 @@
  * - Versions and places of different stores say nothing about each other, and may be equal. So that no two timers share
  *   their order, the place of the i-th of n sources is multiplied by n, and i added: within a source the order stays.
  */
+import { TidemarkError } from '../errors.ts'
 import { CHECKSUM_CHARACTERS, checksumOf, encodeChecksum } from '../timer/checksum.ts'
 import { orderTextIn, orderTextOf } from '../timer/stored.ts'
 import { countLength, decodeCount, encodePair } from '../timer/text.ts'
@@ -49,7 +50,9 @@ export class Translation {
   }
 
   order(createVersion: number, place: number): string {
-    return orderTextOf(createVersion, this.#sources === 1 ? place : place * this.#sources + this.#source)
+    const translated = this.#sources === 1 ? place : place * this.#sources + this.#source
+    if (!Number.isSafeInteger(translated)) throw outOfPlaces(place)
+    return orderTextOf(createVersion, translated)
   }
 
   /** A block's timers as they are in the new store. */
@@ -71,4 +74,13 @@ export class Translation {
     }
     return { record, count, identities, values, checksums }
   }
+}
+
+/** Forty times two stores, or thirteen times eight: longer than timers live. */
+function outOfPlaces(place: number): TidemarkError {
+  return new TidemarkError(
+    'TIDEMARK_FAILED',
+    `a timer was put together with those of other stores so often that its place ${place} cannot grow any more: ` +
+      'restore the checkpoints one by one',
+  )
 }

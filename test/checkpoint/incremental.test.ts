@@ -16,7 +16,7 @@ import { partsOf } from './forge.ts'
 import { lifeDefinition } from './life.ts'
 import { type World, withLife } from './world.ts'
 
-const large = { sizes: { many: 4000, text: 60_000, burst: 5000 } }
+const large = { life: { many: 4000, text: 60_000, burst: 5000 } }
 
 test('a chain restores to what stood at each of its checkpoints, whatever came between', async () => {
   for (let run = 0; run < 6; run++) {

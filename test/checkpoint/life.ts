@@ -18,8 +18,8 @@ export const lifeDefinition = {
     .optional() as z.ZodType<Payload | undefined>,
 }
 
-const names = ['orders', 'spät\0 ✓ 😀', '__proto__']
-const keys = [
+export const lifeNames = ['orders', 'spät\0 ✓ 😀', '__proto__']
+export const lifeKeys = [
   'a',
   'a\0',
   '\u0001',
@@ -27,21 +27,25 @@ const keys = [
   'ü',
   '😀',
   '\uffff',
-  ...Array.from({ length: 40 }, (_, i) => `key ${i}`),
+  ...Array.from({ length: 60 }, (_, i) => `key ${i}`),
 ]
 const namespaces = ['', 'n', 'n\0ä']
 const domains = ['eventTime', 'processingTime'] as const
 
-export interface Sizes {
+export interface LifeOptions {
   /** Timers of a registerMany, at most. */
   many: number
   /** Bytes of a long payload, at most. */
   text: number
   /** Timers that a handler registers in one step, at most. */
   burst: number
+  /** What keys are taken from. */
+  keys: readonly string[]
+  /** The services that come, in this order. */
+  names: readonly string[]
 }
 
-const smallSizes: Sizes = { many: 40, text: 300, burst: 30 }
+const defaults: LifeOptions = { many: 40, text: 300, burst: 30, keys: lifeKeys, names: lifeNames }
 
 type Service = Awaited<ReturnType<Life['service']>>
 type Snapshot = Awaited<ReturnType<Store['snapshot']>>
@@ -49,17 +53,17 @@ type Snapshot = Awaited<ReturnType<Store['snapshot']>>
 export class Life {
   readonly #random: () => number
   readonly #clock: ManualClock
-  readonly #sizes: Sizes
+  readonly #options: LifeOptions
   #store: Store
   #services: Service[] = []
   #held: Snapshot[] = []
   #watermark = 0
 
-  private constructor(store: Store, clock: ManualClock, random: () => number, sizes: Partial<Sizes>) {
+  private constructor(store: Store, clock: ManualClock, random: () => number, options: Partial<LifeOptions>) {
     this.#store = store
     this.#clock = clock
     this.#random = random
-    this.#sizes = { ...smallSizes, ...sizes }
+    this.#options = { ...defaults, ...options }
   }
 
   /** Begins with one service. */
@@ -67,9 +71,9 @@ export class Life {
     store: Store,
     clock: ManualClock,
     random: () => number,
-    sizes: Partial<Sizes> = {},
+    options: Partial<LifeOptions> = {},
   ): Promise<Life> {
-    const life = new Life(store, clock, random, sizes)
+    const life = new Life(store, clock, random, options)
     await life.reopened(store)
     return life
   }
@@ -79,7 +83,7 @@ export class Life {
     this.#store = store
     this.#held = []
     this.#services = []
-    for (const name of new Set([names[0]!, ...Object.keys(store.stats().services)])) {
+    for (const name of new Set([this.#options.names[0]!, ...Object.keys(store.stats().services)])) {
       this.#services.push(await this.service(name))
     }
   }
@@ -156,7 +160,7 @@ export class Life {
     const timestamp = (this.#random() < 0.3 ? 700 : this.#below(3000)) + this.#watermark
     const n = this.#below(100)
     const payload = this.#random() < 0.5 ? {} : { payload: { n } }
-    return { key: this.#pick(keys), namespace: this.#pick(namespaces), timestamp, ...payload }
+    return { key: this.#pick(this.#options.keys), namespace: this.#pick(namespaces), timestamp, ...payload }
   }
 
   #timers(count: number) {
@@ -195,11 +199,11 @@ export class Life {
   }
 
   async #many(): Promise<void> {
-    await this.#queue().registerMany(this.#timers(this.#below(this.#sizes.many)))
+    await this.#queue().registerMany(this.#timers(this.#below(this.#options.many)))
   }
 
   async #long(): Promise<void> {
-    const payload = { n: 1, text: 'ö"'.repeat(this.#below(this.#sizes.text / 4)) }
+    const payload = { n: 1, text: 'ö"'.repeat(this.#below(this.#options.text / 4)) }
     await Promise.all(this.#timers(3).map((timer) => this.#queue().register({ ...timer, payload })))
   }
 
@@ -209,14 +213,18 @@ export class Life {
   }
 
   async #burst(): Promise<void> {
-    await this.burstOf(this.#below(this.#sizes.burst))
+    await this.burstOf(this.#below(this.#options.burst))
   }
 
   /** Fires a timer whose handler registers as many in one step, each with this text. */
   async burstOf(burst: number, text?: string): Promise<void> {
     const service = this.#pick(this.#services)
     const timestamp = this.#watermark
-    await service.eventTime.register({ key: this.#pick(keys), timestamp, payload: { n: 3, burst, text } })
+    await service.eventTime.register({
+      key: this.#pick(this.#options.keys),
+      timestamp,
+      payload: { n: 3, burst, text },
+    })
     await service.advanceWatermark(timestamp)
   }
 
@@ -227,7 +235,8 @@ export class Life {
   }
 
   async #grow(): Promise<void> {
-    const name = names[this.#services.length]
+    const known = this.#services.map(({ name }) => name)
+    const name = this.#options.names.find((name) => !known.includes(name))
     if (name !== undefined && this.#random() < 0.5) this.#services.push(await this.service(name))
   }
 }

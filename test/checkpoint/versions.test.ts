@@ -5,6 +5,7 @@ import { cp, open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { z } from 'zod'
 import { type CheckpointSummary, TimerStore } from '../../src/index.ts'
 import { ManualClock } from '../../src/testing.ts'
 import { randomFrom, seed } from '../support/random.ts'
@@ -40,6 +41,44 @@ test('every version from the full checkpoint on, by any file of its chain or by 
       await compare(checkpoints, { version, keyGroups: { start, end } })
     }
   })
+})
+
+test('every version while a service is converted, and while its number is given to another', async () => {
+  await withLife(
+    10,
+    async ({ life, history, checkpoints, store, take, compare, reopen }) => {
+      for (let i = 0; i < 3; i++) {
+        await life.steps(3)
+        await (await life.service('orders')).eventTime.registerMany(
+          Array.from({ length: 1500 }, (_, n) => ({ key: `key ${n}`, timestamp: 1e9 + i, payload: { n } })),
+        )
+        await take()
+      }
+      await life.rest()
+      const { version: before } = await history.note()
+      await reopen(undefined, false)
+      const orders = await store().service('orders', {
+        payload: z.object({ tries: z.string() }).optional(),
+        migrate: ({ key, namespace, payload }) => ({
+          key: z.string().parse(key),
+          namespace: String(namespace),
+          payload: payload === undefined ? undefined : { tries: String((payload as { n: number }).n) },
+        }),
+      })
+      await orders.eventTime.register({ key: 'key 1', timestamp: 2e9, payload: { tries: 'x' } })
+      // It is given the number that is free.
+      const later = await store().service('later')
+      await later.eventTime.register({ key: 'key 2', timestamp: 3e9 })
+      const { version: after } = await take()
+      assert.ok(history.at(after).services.some(({ name }) => name === 'later'))
+      assert.ok(after - before > 6, `${after - before} versions`)
+      for (let version = before - 1; version <= after; version++) {
+        await compare(checkpoints, { version })
+        if (version % 2 === 0) await compare(checkpoints, { version, keyGroups: { start: 3, end: 70 } })
+      }
+    },
+    { life: { names: ['orders'] } },
+  )
 })
 
 test('without a version, a file stands for its own and a directory for its newest', async () => {

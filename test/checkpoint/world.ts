@@ -9,7 +9,7 @@ import { copyAsCrashed } from '../support/crash.ts'
 import { randomFrom, seed } from '../support/random.ts'
 import { type Options, openStore, type Store, withDirectory } from '../support/store.ts'
 import { assertRestored, History } from './history.ts'
-import { Life, type Sizes } from './life.ts'
+import { Life, type LifeOptions } from './life.ts'
 
 export interface World {
   parent: string
@@ -24,21 +24,21 @@ export interface World {
   take(options?: object): Promise<CheckpointSummary>
   /** Restores into a new place, compares what comes out with the history, and removes it again. */
   compare(place: string, options: RestoreOptions, version?: number): Promise<void>
-  /** Closes the store, lets `between` see to its directory, and opens it again. */
-  reopen(between?: () => Promise<void>): Promise<void>
+  /** Closes the store, lets `between` see to its directory, and opens it again; it lives on, unless told otherwise. */
+  reopen(between?: () => Promise<void>, livesOn?: boolean): Promise<void>
   /** Goes on with what a process that is killed now would leave. */
   kill(): Promise<void>
 }
 
 export interface WorldOptions extends Options {
-  sizes?: Partial<Sizes>
+  life?: Partial<LifeOptions>
 }
 
 /** Runs `body` with a store that lives, and is followed; what it does follows from the seed and a number. */
 export async function withLife(
   number: number,
   body: (world: World) => Promise<void>,
-  { sizes, ...options }: WorldOptions = {},
+  { life: lifeOptions, ...options }: WorldOptions = {},
 ): Promise<void> {
   await withDirectory(async (parent) => {
     const clock = new ManualClock(number)
@@ -46,7 +46,7 @@ export async function withLife(
     const open = () => openStore(directory, { ...options, clock })
     let store = await open()
     const history = await History.of(directory)
-    const life = await Life.of(store, clock, randomFrom(seed + number), sizes)
+    const life = await Life.of(store, clock, randomFrom(seed + number), lifeOptions)
     let restored = 0
     const take = async (options: object = { incremental: true }) => {
       const summary = await store.checkpoint(checkpoints, options)
@@ -61,13 +61,13 @@ export async function withLife(
       assert.is(summary.timers, timers)
       await rm(location, { recursive: true })
     }
-    const reopen = async (between = async () => {}) => {
+    const reopen = async (between = async () => {}, livesOn = true) => {
       await history.detach()
       await store.close()
       await between()
       store = await open()
       await history.attach(directory)
-      await life.reopened(store)
+      if (livesOn) await life.reopened(store)
     }
     const kill = async () => {
       const killed = `${directory}.killed`
