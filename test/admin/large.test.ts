@@ -12,7 +12,7 @@ const TIMERS = 1_000_000
 const MAX_MEMORY_MB = 200
 const directory = temporaryDirectory('large')
 buildCommand()
-const file = await makeCheckpoint()
+const { file, later } = await makeCheckpoints()
 
 /**
  * Has Node tell, when it ends, how much memory it took at most, in KiB. Linux counts in `maxRSS` what its parent had when
@@ -27,7 +27,7 @@ const TELL = `data:text/javascript,${encodeURIComponent(`
   })
 `)}`
 
-async function makeCheckpoint(): Promise<string> {
+async function makeCheckpoints(): Promise<{ file: string; later: string }> {
   const store = await openStore(path.join(directory, 'store'))
   const orders = await store.service('orders')
   for (let from = 0; from < TIMERS; from += 10_000) {
@@ -39,13 +39,15 @@ async function makeCheckpoint(): Promise<string> {
     await orders.processingTime.registerMany(timers)
   }
   const { path: full } = await store.checkpoint(directory)
+  for (let i = 0; i < TIMERS; i += 1000) await orders.processingTime.deleteAll({ key: `order-${i}` })
+  const { path: later } = await store.checkpoint(directory)
   await store.close()
-  return full
+  return { file: full, later }
 }
 
 async function within(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await tidemark([...args], { node: ['--import', TELL] })
-  assert.is(code, 0, stderr)
+  assert.is(code, args[0] === 'diff' ? 1 : 0, stderr)
   const memory = Number(/memory (\d+)$/.exec(stderr)![1]) / 1024
   console.log(`${args.filter((arg) => arg !== file).join(' ')}: ${Math.round(memory)} MB`)
   assert.ok(memory < MAX_MEMORY_MB, `${Math.round(memory)} MB`)
@@ -65,6 +67,23 @@ test('inspect --exact, from every timestamp', async () => {
 test('inspect --timers, of every timer', async () => {
   const listed = await within('inspect', file, '--timers', '--json')
   assert.is(listed.split('\n').length - 1, TIMERS)
+})
+
+test('verify, of every byte and every timer', async () => {
+  const { timers, isFine } = JSON.parse(await within('verify', file, '--json'))
+  assert.equal([timers, isFine], [TIMERS, true])
+})
+
+test('diff, of every timer of two files', async () => {
+  const lines = (await within('diff', file, later, '--json')).trimEnd().split('\n')
+  assert.is(lines.length, TIMERS / 1000 + 1)
+  assert.is(JSON.parse(lines.at(-1)!).summary.removed, TIMERS / 1000)
+})
+
+test('export, of every timer in the order in which it is due', async () => {
+  const out = path.join(directory, 'export.ndjson')
+  const { timers } = JSON.parse(await within('export', file, '-o', out, '--json'))
+  assert.is(timers, TIMERS)
 })
 
 test.run()
