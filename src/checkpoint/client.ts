@@ -20,8 +20,7 @@ export interface ClientRunOptions extends RunOptions {
 
 export class CheckpointClient {
   readonly #pool: WorkerPool
-  readonly #closing = new AbortController()
-  readonly #underWay = new Set<Promise<unknown>>()
+  #closing: Promise<void> | undefined
 
   /** For the store in a directory that this thread has open, and closes only after this client. */
   constructor(realPath: string, sizes: Required<EngineOptions>) {
@@ -35,26 +34,18 @@ export class CheckpointClient {
   async run(
     cut: CheckpointCut,
     directory: string,
-    { signal, onProgress, parallelism = 1 }: ClientRunOptions = {},
+    options: ClientRunOptions = {},
   ): Promise<WrittenCheckpoint> {
-    if (this.#closing.signal.aborted) {
+    if (this.#closing !== undefined) {
       throw new TidemarkError('TIDEMARK_CLOSED', 'the store is closed: open it again')
     }
-    throwIfAborted(signal, 'checkpoint')
+    throwIfAborted(options.signal, 'checkpoint')
     const writer = this.#pool.take()
-    const either = AbortSignal.any([this.#closing.signal, ...(signal === undefined ? [] : [signal])])
-    const run = writer.run(
-      cut,
-      directory,
-      { signal: either, onProgress },
-      this.#share(cut, writer, parallelism),
-    )
-    this.#underWay.add(run)
-    return run.finally(() => this.#underWay.delete(run))
+    return writer.run(cut, directory, options, this.#share(cut, writer, options.parallelism))
   }
 
   /** Who shares the work, if anybody: the log is written by one, and so is what is no more than one task. */
-  #share(cut: CheckpointCut, writer: WorkerThread, parallelism: number): Sharing | undefined {
+  #share(cut: CheckpointCut, writer: WorkerThread, parallelism = 1): Sharing | undefined {
     if (cut.kind === 'incremental' || parallelism === 1) return undefined
     const work = sharedWork(planTasks(cut))
     const most = Math.min(parallelism, work.tasks.length) - 1
@@ -62,10 +53,8 @@ export class CheckpointClient {
   }
 
   /** Aborts what runs, and ends the workers. */
-  async close(): Promise<void> {
-    this.#closing.abort()
-    // A worker that ended first would fail the runs that it assists.
-    await Promise.allSettled(this.#underWay)
-    await this.#pool.close()
+  close(): Promise<void> {
+    this.#closing ??= this.#pool.close()
+    return this.#closing
   }
 }
