@@ -5,7 +5,10 @@ import { syncDirectory } from '../engine/directory.ts'
 
 const GATHERED_CHARACTERS = 256 * 1024
 
-/** Has `write` write a file; it replaces one that is there. Whatever goes wrong, that one stays, and nothing else is left. */
+/**
+ * Has `write` write a file; it replaces one that is there. Whatever goes wrong, that one stays, and nothing else is
+ * left.
+ */
 export async function writeWhole<T>(
   place: string,
   write: (append: (text: string) => Promise<void>) => Promise<T>,

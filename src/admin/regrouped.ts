@@ -1,6 +1,6 @@
 /**
- * A source with its timers in the order that another max parallelism gives them: key groups come before keys in it. They are
- * put aside in a temporary LevelDB, which sorts them however many they are, and goes when the source is closed.
+ * A source with its timers in the order that another max parallelism gives them: key groups come before keys in it.
+ * They are put aside in a temporary LevelDB, which sorts them however many they are, and goes when the source is closed.
  */
 import fs from 'node:fs'
 import os from 'node:os'

@@ -23,9 +23,9 @@ export const restore = defineVerb({
   summary: 'makes a new store of a checkpoint, or of those of several stores',
   description:
     'A directory stands for its newest checkpoint; an incremental one is restored with all that it builds on. Several\n' +
-    'sources are the parts of what was one store, and are put together. TARGET must not exist: it is there when all is in\n' +
-    'it, and verified. Key groups are given as one (5), as a range (0-31, 32-), or as the share of an instance (0/4 is the\n' +
-    'first of four): what the store has not, it refuses to take.',
+    'sources are the parts of what was one store, and are put together. TARGET must not exist: it is there when all of\n' +
+    'it is. Key groups are given as one (5), as a range (0-31, 32-), or as the share of an instance, counted from 0 (0/4\n' +
+    'is the first of four): the new store takes timers of these alone.',
   operands: ['FILE|DIR...', 'TARGET'],
   options: {
     'key-groups': {
