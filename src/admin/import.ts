@@ -15,10 +15,11 @@ export const importVerb = defineVerb({
   name: 'import',
   summary: 'writes exported timers into a store, which is made where there is none',
   description:
-    'Reads NDJSON or CSV, as tidemark export writes it, from a file or from stdin. Each line is checked, and lines are\n' +
-    'written 1,000 at a time, all of them or none: where one is wrong you are told which, and how far it came. To import\n' +
-    'again is harmless: a timer that is there keeps its place, and takes the payload. A service that is there must have\n' +
-    'the same schemas, and nobody may have the store open. Watermarks are raised at the end, and never lowered.',
+    'Reads NDJSON or CSV, as tidemark export writes it, from a file or from stdin. Each line is checked, and lines\n' +
+    'are written 1,000 at a time, all of them or none: where one is wrong you are told which, and how far it came.\n' +
+    'To import again is harmless: a timer that is there keeps its place, and takes the payload. A service that is\n' +
+    'there must have the same schemas, and nobody may have the store open. Watermarks are raised at the end, and\n' +
+    'never lowered.',
   operands: ['STORE', '[FILE]'],
   options: {},
   examples: [

@@ -22,10 +22,10 @@ export const restore = defineVerb({
   name: 'restore',
   summary: 'makes a new store of a checkpoint, or of those of several stores',
   description:
-    'A directory stands for its newest checkpoint; an incremental one is restored with all that it builds on. Several\n' +
-    'sources are the parts of what was one store, and are put together. TARGET must not exist: it is there when all of\n' +
-    'it is. Key groups are given as one (5), as a range (0-31, 32-), or as the share of an instance, counted from 0 (0/4\n' +
-    'is the first of four): the new store takes timers of these alone.',
+    'A directory stands for its newest checkpoint; an incremental one is restored with all that it builds on.\n' +
+    'Several sources are the parts of what was one store, and are put together. TARGET must not exist: it is there\n' +
+    'when all of it is. Key groups are given as one (5), as a range (0-31, 32-), or as the share of an instance,\n' +
+    'counted from 0 (0/4 is the first of four): the new store takes timers of these alone.',
   operands: ['FILE|DIR...', 'TARGET'],
   options: {
     'key-groups': {
