@@ -46,15 +46,6 @@ export async function openCheckpointFile(path: string): Promise<OpenFile> {
 }
 
 /** Verifies every frame's checksum and the SHA-256 of the whole file. */
-export async function verifyFile(path: string, signal?: AbortSignal): Promise<void> {
-  const opened = await openCheckpointFile(path)
-  try {
-    await verifyBytes(opened, signal)
-  } finally {
-    await opened.file.close()
-  }
-}
-
 export async function verifyBytes(opened: OpenFile, signal?: AbortSignal): Promise<void> {
   const { path, file, preamble, footer, footerBytes } = opened
   const sha256 = createHash('sha256').update(preamble)

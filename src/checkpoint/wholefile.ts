@@ -10,7 +10,7 @@ import { isCorruptionError } from '../engine/classic.ts'
 import { syncDirectory } from '../engine/directory.ts'
 import { TidemarkError } from '../errors.ts'
 import { type CheckpointCut, checkpointFileName, temporaryFileName, type WrittenCheckpoint } from './cut.ts'
-import { verifyFile } from './openfile.ts'
+import { CheckpointReader } from './reader.ts'
 import { CheckpointSink } from './sink.ts'
 import { throwIfAborted } from './watch.ts'
 
@@ -62,7 +62,9 @@ async function writeContent(
 
 async function verifyWritten(path: string, signal: AbortSignal | undefined): Promise<void> {
   try {
-    await verifyFile(path, signal)
+    // Header and index, too, are read as a restore will read them: what they say must be what can be believed.
+    const reader = await CheckpointReader.open(path)
+    await reader.verify(signal).finally(() => reader.close())
   } catch (cause) {
     const message = `it does not read as it was written: ${(cause as Error).message}`
     throw new Error(message, { cause })

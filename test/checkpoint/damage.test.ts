@@ -22,7 +22,7 @@ import {
   parseFooter,
 } from '../../src/checkpoint/format.ts'
 import { parseHead, parseService } from '../../src/checkpoint/header.ts'
-import { verifyFile } from '../../src/checkpoint/openfile.ts'
+import { openCheckpointFile, verifyBytes } from '../../src/checkpoint/openfile.ts'
 import { CheckpointReader } from '../../src/checkpoint/reader.ts'
 import { writeCheckpoint } from '../../src/checkpoint/writer.ts'
 import { TidemarkError } from '../../src/errors.ts'
@@ -37,6 +37,11 @@ async function fileOf(count: number, payload?: (i: number) => string): Promise<B
     const sample = await sampleOf(manyTimers(count, payload), { services: ['orders'] })
     return readFile((await writeCheckpoint(sample.engine, sample.cut, directory)).path)
   })
+}
+
+async function verifyFile(path: string): Promise<void> {
+  const opened = await openCheckpointFile(path)
+  await verifyBytes(opened).finally(() => opened.file.close())
 }
 
 /** Opens and reads everything; the code of the refusal, or undefined. */

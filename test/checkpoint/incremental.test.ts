@@ -449,6 +449,27 @@ test('one that fails or is aborted leaves no file, and the next builds on what i
   )
 })
 
+test('what would not be read again does not become a checkpoint', async () => {
+  await withDirectory(async (parent) => {
+    const checkpoints = join(parent, 'checkpoints')
+    let nowMs = 0
+    const store = await openStore(join(parent, 'store'), { clock: { now: () => nowMs } })
+    await commits(store, 2, 'a')
+    const { id } = await store.checkpoint(checkpoints, { incremental: true })
+    await commits(store, 2, 'b')
+    const before = await readdir(checkpoints)
+    // A clock must give whole numbers: a header cannot have others.
+    nowMs = 0.5
+    for (const options of [{}, { incremental: true }, { savepoint: true }]) {
+      await rejects(store.checkpoint(checkpoints, options), 'TIDEMARK_FAILED', 'createdMs')
+    }
+    assert.equal(await readdir(checkpoints), before)
+    nowMs = 1
+    assert.is((await store.checkpoint(checkpoints, { incremental: true })).base?.id, id)
+    await store.close()
+  })
+})
+
 test('each directory has a chain of its own, whatever the path is spelled like', async () => {
   await withLife(150, async ({ parent, checkpoints, life, history, store, take, compare }) => {
     const other = join(parent, 'other')
