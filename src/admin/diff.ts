@@ -89,6 +89,7 @@ async function compare(
 ): Promise<number> {
   const table = new DifferenceTable(terminal)
   const progress = terminal.progress('comparing', 'timers', timersToCompare(before, after, selection))
+  const { signal } = terminal
   let listed = 0
   let done = 0
   const found = await diffSources(before, after, {
@@ -102,6 +103,7 @@ async function compare(
       return listed % 100 === 0 ? terminal.drained() : undefined
     },
     onProgress: (timers) => {
+      signal.throwIfAborted()
       done += timers
       progress.at(done)
     },

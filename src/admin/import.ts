@@ -53,7 +53,8 @@ async function importAll(importer: Importer, place: string, terminal: Terminal):
 function told(importer: Importer, location: string, problem: Error | undefined, terminal: Terminal): number {
   const { imported } = importer
   const isNothing = imported.lines === 0
-  if (problem !== undefined && isNothing && !(problem instanceof ImportProblem)) throw problem
+  const isOfLines = problem instanceof ImportProblem || terminal.isInterrupted
+  if (problem !== undefined && isNothing && !isOfLines) throw problem
   if (terminal.isJson) {
     const error = problem === undefined ? {} : { error: { ...lineOf(problem), message: problem.message } }
     terminal.json({ path: location, isComplete: problem === undefined, ...imported, ...error })
@@ -71,13 +72,24 @@ function told(importer: Importer, location: string, problem: Error | undefined, 
   const where = isNothing
     ? 'nothing was imported'
     : `lines 1 to ${imported.lines} were imported, and nothing behind them; correct it and import again`
+  if (terminal.isJson) {
+    terminal.note(JSON.stringify({ error: { code: codeOf(problem), message: problem.message } }))
+    return codeFor(problem, terminal)
+  }
   const what = terminal.isInterrupted ? 'interrupted' : problem.message.split('\n').map(printable).join('\n')
   terminal.error(`${what} (${where})`)
-  return terminal.isInterrupted
-    ? EXIT.interrupted
-    : problem instanceof ImportProblem
-      ? EXIT.problem
-      : exitCodeOf(problem)
+  return codeFor(problem, terminal)
+}
+
+function codeFor(problem: Error, { isInterrupted }: Terminal): number {
+  if (isInterrupted) return EXIT.interrupted
+  return problem instanceof ImportProblem ? EXIT.problem : exitCodeOf(problem)
+}
+
+function codeOf(problem: Error): string {
+  const { code } =
+    ((problem instanceof ImportProblem ? problem.cause : problem) as { code?: string } | undefined) ?? {}
+  return code ?? 'TIDEMARK_INVALID_ARGUMENT'
 }
 
 function lineOf(problem: Error): { line?: number } {

@@ -11,7 +11,7 @@ import {
 import type { KeyGroupRange } from '../timer/codec.ts'
 import type { TimeDomain } from '../timer/identity.ts'
 import { canonicalJson, encodePart } from '../timer/schema.ts'
-import { RESERVED_NAME_BYTES } from '../timer/servicename.ts'
+import { ownerOf, RESERVED_NAME_BYTES, RESERVED_NAME_PREFIX } from '../timer/servicename.ts'
 import { utf8Length } from '../timer/text.ts'
 import { EXPORT_FORMAT } from './exportformat.ts'
 import type { ImportLine } from './importlines.ts'
@@ -51,6 +51,8 @@ export function recordOf({ line, fields }: ImportLine): ImportRecord {
     throw error instanceof ImportProblem ? error : new ImportProblem(line, (error as Error).message, error)
   }
 }
+
+const LONE_SURROGATE = /\p{Surrogate}/u
 
 type Fields = ImportLine['fields']
 type Refuse = (problem: string) => never
@@ -127,6 +129,10 @@ function timerRecord(fields: Fields, refuse: Refuse): ImportRecord {
 
 function serviceName(value: unknown, refuse: Refuse): string {
   if (typeof value !== 'string' || value === '') return refuse('service must be the name of one')
+  if (LONE_SURROGATE.test(value)) refuse('the name of a service may have no half of a surrogate pair')
+  // What is being converted goes on to be.
+  const isReserved = value.startsWith(RESERVED_NAME_PREFIX) && ownerOf(value) === value
+  if (isReserved) refuse(`the name of a service may not begin with '${RESERVED_NAME_PREFIX}'`)
   const most = MAX_SERVICE_NAME_BYTES + RESERVED_NAME_BYTES
   if (utf8Length(value) > most)
     refuse(`the name of a service may take ${MAX_SERVICE_NAME_BYTES} bytes at most`)

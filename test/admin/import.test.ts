@@ -15,6 +15,7 @@ import { importVerb } from '../../src/admin/import.ts'
 import { TimerStore } from '../../src/index.ts'
 import { ManualClock } from '../../src/testing.ts'
 import { keyGroupOf } from '../../src/timer/keygroup.ts'
+import { eventually } from '../support/eventually.ts'
 import { rejects } from '../support/refusals.ts'
 import { all, inStore, openStore, withDirectory } from '../support/store.ts'
 import { temporaryDirectory } from '../support/tmp.ts'
@@ -181,6 +182,8 @@ test('a line that is wrong is told by its number, and nothing from its slice on 
     ['[1]', 'no object'],
     [changed({ service: 'other' }), "there is no service 'other'"],
     [changed({ service: 5 }), 'service must be the name of one'],
+    [changed({ service: 'tidemark:own' }), 'may not begin with'],
+    ['{"service":"\\udfff","schemas":{}}', 'half of a surrogate pair'],
     [changed({ domain: 'event' }), 'domain must be eventTime or processingTime'],
     [changed({ key: undefined }), 'key is missing'],
     [changed({ key: 5 }), 'key must be of type string'],
@@ -212,7 +215,7 @@ test('a line that is wrong is told by its number, and nothing from its slice on 
     assert.ok(error!.message.includes(problem), `${error!.message} does not say: ${problem}`)
     // A service that is refused ends a slice.
     assert.is(lines, problem.includes('other schemas') ? 3 : 1, problem)
-    assert.match(ran.stderr, /lines 1 to \d were imported, and nothing behind them/)
+    assert.is(JSON.parse(ran.stderr).error.message, error!.message)
   }
 })
 
@@ -238,7 +241,7 @@ test('where the first line is wrong there is no store', async () => {
   ]) {
     const ran = await importText(text)
     assert.is(ran.code, 1, String(text))
-    assert.match(ran.stderr, /nothing was imported/)
+    assert.is(told(ran).lines, 0)
     assert.not(fs.existsSync(ran.location), String(text))
   }
 })
@@ -327,6 +330,36 @@ test('a store that is open elsewhere, or a directory that is none, is left alone
   assert.equal(fs.readdirSync(other), ['notes.txt'])
   assert.is((await tidemark(['import', placeFor('none'), placeFor('missing')])).code, 2)
   assert.is((await tidemark(['import'])).code, 2)
+})
+
+test('people are told how far it came, and so are those who interrupt it', async () => {
+  const timers = Array.from({ length: 2500 }, (_, i) => changed({ key: `k${i}` }))
+  const file = placeFor('lines')
+  fs.writeFileSync(file, [SERVICE, ...timers, '{'].join('\n'))
+  const location = placeFor('store')
+  const wrong = await tidemark(['import', location, file])
+  assert.is(wrong.code, 1)
+  assert.is(wrong.stdout, `${location}: 2,000 timers new, 0 there already; 1 service new, 0 there already\n`)
+  assert.match(
+    wrong.stderr,
+    /^error: line 2502: it is not JSON: .* \(lines 1 to 2001 were imported, and nothing behind/,
+  )
+  const none = await tidemark(['import', placeFor('store'), '-'], { input: '{}' })
+  assert.match(none.stderr, /^error: line 1: .* \(nothing was imported\)\n$/)
+
+  const other = placeFor('store')
+  const child = spawn(process.execPath, [buildCommand(), 'import', other])
+  let stderr = ''
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    stderr += text
+  })
+  child.stdin.write(`${[SERVICE, ...timers].join('\n')}\n`)
+  await eventually(() => fs.existsSync(path.join(other, 'TIDEMARK')) || undefined, 'a store')
+  child.kill('SIGINT')
+  const code = await new Promise((resolve) => child.once('close', resolve))
+  assert.is(code, 130, stderr)
+  assert.match(stderr, /^error: interrupted \((lines 1 to \d+ were imported|nothing was imported)/)
+  await inStore(other, {}, async (store) => assert.ok((store.stats().services.s?.eventTime ?? 0) <= 2500))
 })
 
 test('export and import work in a pipe', async () => {
