@@ -53,8 +53,15 @@ async function importAll(importer: Importer, place: string, terminal: Terminal):
 function told(importer: Importer, location: string, problem: Error | undefined, terminal: Terminal): number {
   const { imported } = importer
   const isNothing = imported.lines === 0
-  const isOfLines = problem instanceof ImportProblem || terminal.isInterrupted
-  if (problem !== undefined && isNothing && !isOfLines) throw problem
+  const where = isNothing
+    ? 'nothing was imported'
+    : `lines 1 to ${imported.lines} were imported, and nothing behind them; correct it and import again`
+  // Who interrupts it wants to see no result, but must know how far it came.
+  if (terminal.isInterrupted) {
+    tellFailure('interrupted', where, 'INTERRUPTED', terminal)
+    return EXIT.interrupted
+  }
+  if (problem !== undefined && isNothing && !(problem instanceof ImportProblem)) throw problem
   if (terminal.isJson) {
     const error = problem === undefined ? {} : { error: { ...lineOf(problem), message: problem.message } }
     terminal.json({ path: location, isComplete: problem === undefined, ...imported, ...error })
@@ -69,21 +76,14 @@ function told(importer: Importer, location: string, problem: Error | undefined, 
     )
   }
   if (problem === undefined) return EXIT.fine
-  const where = isNothing
-    ? 'nothing was imported'
-    : `lines 1 to ${imported.lines} were imported, and nothing behind them; correct it and import again`
-  if (terminal.isJson) {
-    terminal.note(JSON.stringify({ error: { code: codeOf(problem), message: problem.message } }))
-    return codeFor(problem, terminal)
-  }
-  const what = terminal.isInterrupted ? 'interrupted' : problem.message.split('\n').map(printable).join('\n')
-  terminal.error(`${what} (${where})`)
-  return codeFor(problem, terminal)
+  tellFailure(problem.message, where, codeOf(problem), terminal)
+  return problem instanceof ImportProblem ? EXIT.problem : exitCodeOf(problem)
 }
 
-function codeFor(problem: Error, { isInterrupted }: Terminal): number {
-  if (isInterrupted) return EXIT.interrupted
-  return problem instanceof ImportProblem ? EXIT.problem : exitCodeOf(problem)
+function tellFailure(message: string, where: string, code: string, terminal: Terminal): void {
+  const what = `${message} (${where})`
+  if (terminal.isJson) terminal.note(JSON.stringify({ error: { code, message: what } }))
+  else terminal.error(what.split('\n').map(printable).join('\n'))
 }
 
 function codeOf(problem: Error): string {
