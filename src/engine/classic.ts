@@ -126,11 +126,13 @@ export class LevelEngine implements Engine {
     return {
       read: async () => {
         try {
-          const entries = await iterator.nextv(range.limit)
-          while (entries.length < range.limit) {
+          const entries: Entry[] = []
+          for (let left = range.maxBytes ?? Number.POSITIVE_INFINITY; left > 0; ) {
+            // As many as fit the high-water mark.
             const more = await iterator.nextv(range.limit - entries.length)
-            if (more.length === 0) break
             for (const entry of more) entries.push(entry)
+            if (more.length === 0 || entries.length === range.limit) break
+            left -= SCAN_CHUNK_BYTES
           }
           return entries
         } finally {

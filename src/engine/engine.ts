@@ -23,6 +23,8 @@ export interface ScanRange {
   to: string
   /** Most entries to read. */
   limit: number
+  /** Reads no more once there are so many bytes, about: then there may be more, though fewer than `limit` were read. */
+  maxBytes?: number
   reverse?: boolean
 }
 

@@ -4,15 +4,13 @@
  * - The entries of the log's tail must be contiguous in version and chained by checksum. LevelDB drops damaged parts of its
  *   write-ahead log silently, the newest commits still there; a hole in the log is how that shows.
  */
-import type { Engine, Entry } from '../engine/engine.ts'
+import type { Engine } from '../engine/engine.ts'
 import { END, LOG, logKey, SERVICE_META_PREFIX, TIMERS } from '../engine/keyspaces.ts'
 import type { StoreRecord } from '../engine/migration.ts'
 import { TidemarkError } from '../errors.ts'
 import {
-  FIRST_SCAN_CHUNK_ENTRIES,
   LOG_CHARACTERS_PER_TIMER,
   MIN_REOPENED_LOG_CHARACTERS,
-  MIN_SCAN_CHUNK_ENTRIES,
   SCAN_CHUNK_BYTES,
   SCAN_CHUNK_ENTRIES,
 } from '../limits.ts'
@@ -111,13 +109,12 @@ export async function* readKept(
 ): AsyncGenerator<{ entry: ParsedEntry; value: string; characters: number }> {
   let expected = first
   let previous: ParsedEntry | undefined
-  // Follows how long they are: an entry may have megabytes.
-  let mostEntries = FIRST_SCAN_CHUNK_ENTRIES
   while (expected <= newest.version) {
-    const limit = Math.min(mostEntries, newest.version - expected + 1)
-    const chunk = await engine.scan({ from: logKey(expected), to: LOG + END, limit }).read()
+    const limit = Math.min(SCAN_CHUNK_ENTRIES, newest.version - expected + 1)
+    // An entry may have megabytes.
+    const range = { from: logKey(expected), to: LOG + END, limit, maxBytes: SCAN_CHUNK_BYTES }
+    const chunk = await engine.scan(range).read()
     if (chunk.length === 0) throw hole(expected, newest.version)
-    mostEntries = chunkEntries(chunk)
     for (const [key, value] of chunk) {
       const entry = parseOrThrow(key, value)
       if (entry.version !== expected) throw hole(expected, entry.version - 1)
@@ -129,14 +126,6 @@ export async function* readKept(
       expected++
     }
   }
-}
-
-/** How many entries to read next, when these were read last. */
-function chunkEntries(chunk: readonly Entry[]): number {
-  let characters = 0
-  for (const [, value] of chunk) characters += value.length
-  const wanted = Math.floor((SCAN_CHUNK_BYTES * chunk.length) / characters)
-  return Math.min(Math.max(wanted, MIN_SCAN_CHUNK_ENTRIES), SCAN_CHUNK_ENTRIES)
 }
 
 function hole(first: number, last: number): TidemarkError {

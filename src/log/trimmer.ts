@@ -7,7 +7,7 @@
 import { nextTurn } from '../clock.ts'
 import type { Engine } from '../engine/engine.ts'
 import { logKey } from '../engine/keyspaces.ts'
-import { LOG_TRIM_SLICE_ENTRIES } from '../limits.ts'
+import { LOG_TRIM_SLICE_ENTRIES, SCAN_CHUNK_BYTES } from '../limits.ts'
 import type { CommitPipeline } from './pipeline.ts'
 import type { LogRetention } from './retention.ts'
 
@@ -61,7 +61,8 @@ export class LogTrimmer {
   /** False: nothing more is to be done. */
   async #trimSlice(): Promise<boolean> {
     const { oldest, freeBefore } = this.#retention
-    const range = { from: logKey(oldest), to: logKey(freeBefore), limit: LOG_TRIM_SLICE_ENTRIES }
+    const limits = { limit: LOG_TRIM_SLICE_ENTRIES, maxBytes: SCAN_CHUNK_BYTES }
+    const range = { from: logKey(oldest), to: logKey(freeBefore), ...limits }
     const entries = await this.#engine.scan(range).read()
     if (entries.length === 0) return false
     let characters = 0
