@@ -16,7 +16,7 @@ import { temporaryDirectory } from '../support/tmp.ts'
 import '../support/random.ts'
 import { tidemark } from './command.ts'
 import { makePlaces } from './places.ts'
-import { randomStore, steps } from './randomstore.ts'
+import { type History, randomStore, steps } from './randomstore.ts'
 import { runRecorded } from './recorded.ts'
 
 const directory = temporaryDirectory('diff')
@@ -82,6 +82,15 @@ function toldBy(differences: readonly TimerDifference[]): string[] {
     .sort()
 }
 
+/** Some of the timers again, with other payloads; some deleted and registered again; then something else. */
+function changing(first: History, second: History): History {
+  const timers = first.flatMap((step) => ('register' in step ? step.register : []))
+  const others = timers.map((timer, i) => (i % 3 === 0 ? { ...timer, payload: `other ${i}` } : timer))
+  const deleted = timers.map((_, i) => i).filter((i) => i % 3 === 1)
+  const again = { register: deleted.map((i) => timers[i]!) }
+  return [{ register: others }, ...deleted.map((i) => ({ delete: i })), again, ...second]
+}
+
 test('what differs is told, whatever it is, between checkpoints, chains and stores', async () => {
   await fc.assert(
     fc.asyncProperty(steps, steps, fc.constantFrom(1, 16), async (first, second, maxParallelism) => {
@@ -92,7 +101,7 @@ test('what differs is told, whatever it is, between checkpoints, chains and stor
         const checkpoint = await store.checkpoint(at('full'))
         const base = await store.checkpoint(at('chain'), { incremental: true })
         await store.close()
-        const again = await randomStore(at('store'), second, maxParallelism)
+        const again = await randomStore(at('store'), changing(first, second), maxParallelism)
         const after = await timersOf(again)
         const later = await again.checkpoint(at('full'))
         const chain = await again.checkpoint(at('chain'), { incremental: true })

@@ -45,7 +45,9 @@ type Step =
   | { watermark: number }
 
 /** What happens to a store; each step is a commit or more. */
-export const steps: fc.Arbitrary<Step[]> = fc.array(
+export type History = Step[]
+
+export const steps: fc.Arbitrary<History> = fc.array(
   fc.oneof(
     { weight: 4, arbitrary: fc.record({ register: fc.array(timer, { maxLength: 12 }) }) },
     fc.record({ again: fc.nat(30), payload }),

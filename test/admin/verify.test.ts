@@ -1,13 +1,26 @@
 // timeout: 240s
 // What verify finds: all of the damage of a file, a chain, a directory, a store, and nothing where there is none.
 
+import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import { crc32 } from 'node:zlib'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Verified, VerifyFinding } from '../../src/admin/verification.ts'
 import { verify } from '../../src/admin/verify.ts'
+import { encodeBlockRecord } from '../../src/checkpoint/blockindex.ts'
+import {
+  completeFooter,
+  encodeFooter,
+  encodeFrameHead,
+  FOOTER_BYTES,
+  FOOTER_SHA256_OFFSET,
+  FRAME_HEAD_BYTES,
+  parseFooter,
+  parseFrameHead,
+} from '../../src/checkpoint/format.ts'
 import { CheckpointReader } from '../../src/checkpoint/reader.ts'
 import { TimerStore } from '../../src/index.ts'
 import { ManualClock } from '../../src/testing.ts'
@@ -127,6 +140,53 @@ test('every damaged block of a file is told, with what it has', async () => {
   })
   const { stdout } = await runRecorded(verify, [copy])
   assert.match(stdout, /^damaged {2}blocks\.tidemark: full, .*\n {2}the checkpoint .* is damaged/)
+})
+
+/** A file whose bytes are right throughout, of timers that are not those that were stored. */
+async function forge(place: string, alter: (content: Buffer) => void): Promise<void> {
+  const reader = await CheckpointReader.open(place)
+  await reader.close()
+  const bytes = fs.readFileSync(place)
+  const footer = parseFooter(bytes.subarray(-FOOTER_BYTES), bytes.length)
+  assert.is(footer.indexFrames, 1)
+  const records = reader.index.map((block) => {
+    const content = bytes.subarray(block.offset + FRAME_HEAD_BYTES, block.offset + block.length)
+    alter(content)
+    const head = encodeFrameHead('block', block.count, content.length, content)
+    head.copy(bytes, block.offset)
+    return encodeBlockRecord({ ...block, crc: parseFrameHead(head).crc })
+  })
+  const content = Buffer.from(records.join(''))
+  const index = Buffer.concat([encodeFrameHead('index', records.length, content.length, content), content])
+  const body = Buffer.concat([bytes.subarray(0, footer.indexOffset), index])
+  const fileLength = body.length + FOOTER_BYTES
+  const end = encodeFooter({ ...footer, indexCrc: crc32(index), fileLength })
+  const sha256 = createHash('sha256').update(body).update(end.subarray(0, FOOTER_SHA256_OFFSET))
+  completeFooter(end, sha256.digest())
+  fs.writeFileSync(place, Buffer.concat([body, end]))
+}
+
+test('a file whose bytes are right, and whose timers are not, is damaged all the same', async () => {
+  const store = await openStore(path.join(directory, 'few'), { clock: new ManualClock(0) })
+  const { eventTime } = await store.service('few')
+  await eventTime.registerMany([1, 2, 3].map((timestamp) => ({ key: 'k', timestamp })))
+  const { path: few } = await store.checkpoint(path.join(directory, 'few-checkpoints'))
+  await store.close()
+  await forge(few, () => {})
+  assert.is((await found(few)).code, 0)
+  const forged = path.join(directory, 'forged.tidemark')
+  for (const [problem, alter] of [
+    ['set hash', (content) => content.write('2', content.lastIndexOf('1'))],
+    ['newer than the checkpoint', (content) => content.write('11z', content.length - 5)],
+    ['out of order', (content) => content.write('z', content.indexOf('V'))],
+  ] as [string, (content: Buffer) => void][]) {
+    fs.copyFileSync(few, forged)
+    await forge(forged, alter)
+    const { code, findings } = await found(forged)
+    assert.is(code, 4, problem)
+    assert.ok(findings[0]!.message.includes(problem), findings[0]!.message)
+    assert.is((await found(forged, '--bytes-only')).code, 0)
+  }
 })
 
 test('what an incremental checkpoint builds on is verified with it', async () => {
