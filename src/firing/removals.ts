@@ -34,7 +34,8 @@ export class Removals {
   /** Notes that a timer may stay after its handler: its place is before all others of its timestamp. */
   noteStaying(timer: DueTimer): void {
     const known = this.#registered.get(timer) ?? Number.POSITIVE_INFINITY
-    this.noteRegistered(timer, Math.min(known, timer.timestamp - 0.5))
+    // Timestamps are whole: before all of its own is behind the one below. A fraction would be lost in large ones.
+    this.noteRegistered(timer, Math.min(known, timer.timestamp - 1))
   }
 
   /** Whether a handler registered something that is to fire before `timestamp`. */

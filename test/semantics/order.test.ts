@@ -254,27 +254,35 @@ test('8. a timer that registers itself again fires again at once, and is new', a
 
 test('8. changed through its service while its handler runs, a timer stands, and is next', async () => {
   const clock = new ManualClock(0)
+  const most = Number.MAX_SAFE_INTEGER
   for (const domain of ['eventTime', 'processingTime'] as const) {
-    await withStore({ clock }, async (store) => {
-      const handler = recorder(async ({ key, timestamp, payload }) => {
-        if (payload === 'old') await queue.register({ key: String(key), timestamp, payload: 'new' })
+    // At the ends of time, too, where no number lies between two timestamps.
+    for (const timestamps of [
+      [1, 2, 3],
+      [most - 2, most - 1, most],
+      [-most, 1 - most, 2 - most],
+    ]) {
+      await withStore({ clock }, async (store) => {
+        const handler = recorder(async ({ key, timestamp, payload }) => {
+          if (payload === 'old') await queue.register({ key: String(key), timestamp, payload: 'new' })
+        })
+        const definition = { payload: z.string(), onEventTime: handler, onProcessingTime: handler }
+        const orders = await store.service('orders', definition)
+        const queue = orders[domain]
+        const timers = timestamps.flatMap((timestamp) => [
+          { key: 'a', timestamp, payload: 'old' },
+          { key: 'b', timestamp, payload: 'old' },
+        ])
+        await queue.registerMany(timers)
+        await (domain === 'eventTime' ? orders.advanceWatermark(most) : clock.advanceTo(most))
+        assert.equal(
+          handler.fired.map(({ key, timestamp, payload }) => `${key}@${timestamp} ${payload}`),
+          timers.flatMap(({ key, timestamp }) => [`${key}@${timestamp} old`, `${key}@${timestamp} new`]),
+        )
+        assert.is(queue.count, 0)
       })
-      const definition = { payload: z.string(), onEventTime: handler, onProcessingTime: handler }
-      const orders = await store.service('orders', definition)
-      const queue = orders[domain]
-      for (const timestamp of [1, 2, 3]) {
-        for (const key of ['a', 'b']) await queue.register({ key, timestamp, payload: 'old' })
-      }
-      await (domain === 'eventTime' ? orders.advanceWatermark(5) : clock.advanceTo(5))
-      assert.equal(
-        handler.fired.map(({ key, timestamp, payload }) => `${key}@${timestamp} ${payload}`),
-        [1, 2, 3].flatMap((timestamp) =>
-          ['a', 'b'].flatMap((key) => [`${key}@${timestamp} old`, `${key}@${timestamp} new`]),
-        ),
-      )
-      assert.is(queue.count, 0)
-    })
-    await clock.advanceTo(0)
+      await clock.advanceTo(-most)
+    }
   }
 })
 
