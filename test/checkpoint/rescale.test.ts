@@ -17,6 +17,7 @@ import {
 } from '../../src/index.ts'
 import { checkOptions } from '../../src/options.ts'
 import { ManualClock } from '../../src/testing.ts'
+import { unescapePart } from '../../src/timer/identity.ts'
 import { orderTextOf, parseStored, payloadText, placeOf } from '../../src/timer/stored.ts'
 import { decodeDigits, decodeTimestamp } from '../../src/timer/text.ts'
 import { randomFrom, seed } from '../support/random.ts'
@@ -58,10 +59,11 @@ interface Source {
 
 async function contentOf(directory: string): Promise<Content> {
   const { services, version } = await inStore(directory, {}, async (store) => store.stats())
-  const names = Object.keys(services)
   const engine = await openClassicEngine(directory, checkOptions({}).engine, true)
   const entries = await engine.scan({ from: 't', to: 'u', limit: 1_000_000 }).read()
+  const records = await engine.scan({ from: 'm-', to: 'm.', limit: 5000 }).read()
   await engine.close()
+  const names = records.map(([, value]) => unescapePart(value.slice(0, value.indexOf('\0'))))
   const timers = entries.map(([identity, value]): Timer => {
     const stored = parseStored(identity, value)!
     const queue = `${names[decodeDigits(identity, 1, 2)]} ${identity[3]}`
@@ -76,7 +78,9 @@ async function contentOf(directory: string): Promise<Content> {
       place: placeOf(stored),
     }
   })
-  const watermarks = Object.fromEntries(names.map((name) => [name, services[name]!.watermark]))
+  const watermarks = Object.fromEntries(
+    Object.entries(services).map(([name, { watermark }]) => [name, watermark]),
+  )
   return { timers, watermarks, version: version + 1 }
 }
 
@@ -409,6 +413,52 @@ test('numbers of services that are free do not become more from one rescale to t
       }
       sources = next
     }
+  })
+})
+
+test('a number that one service left to another in the middle of a chain tells them apart', async () => {
+  await withDirectory(async (parent) => {
+    const sources: Source[] = []
+    for (let i = 0; i < 3; i++) {
+      const keyGroups = keyGroupRange(maxParallelism, 3, i)
+      const directory = join(parent, `${i}`)
+      await emptyPart(parent, directory, keyGroups)
+      const checkpoint = `${directory}-checkpoints`
+      const timers = (timestamp: number) => keysIn(keyGroups).map((key) => ({ key, timestamp }))
+      let store = await openStore(directory)
+      await (await store.service('a')).eventTime.registerMany(timers(1))
+      await (await store.service('b')).eventTime.registerMany(timers(1))
+      await store.checkpoint(checkpoint, { incremental: true })
+      await store.close()
+      if (i < 2) {
+        store = await openStore(directory)
+        // The same timers of another service, under the number that the first had.
+        const a = await store.service('a', {
+          payload: z.int(),
+          migrate: ({ key }) => ({ key, payload: i }) as never,
+        })
+        const later = await store.service('later')
+        await later.eventTime.registerMany(timers(1))
+        await a.eventTime.deleteAll({ key: keysIn(keyGroups)[0]! })
+        await store.checkpoint(checkpoint, { incremental: true })
+        await store.close()
+      }
+      sources.push({ directory, keyGroups, checkpoint, content: await contentOf(directory) })
+    }
+    // The third has its timers without a payload.
+    for (const n of [1, 2]) {
+      for (let j = 0; j < n; j++) {
+        const directory = join(parent, `part-${j}-of-${n}`)
+        const range = { start: 0, end: sources[1]!.keyGroups.end }
+        const keyGroups = n === 1 ? range : { start: j * 4, end: j * 4 + 3 }
+        await restorePart(sources, directory, keyGroups)
+      }
+    }
+    const restoring = TimerStore.restore(
+      sources.map(({ checkpoint }) => checkpoint),
+      join(parent, 'all'),
+    )
+    await rejects(restoring, 'TIDEMARK_SERVICE_MISMATCH', "'a'")
   })
 })
 
