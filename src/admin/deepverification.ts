@@ -103,7 +103,7 @@ async function restoreAndCompare(
     const findings = await findingsOf(store, terminal)
     // What was restored of a chain is all that there is of its timers: its totals were proved on the way.
     const isChain = source.checkpoint?.header.kind === 'incremental'
-    if (!isChain) findings.push(...(await compare(source, sourceOf(store), terminal)))
+    if (!isChain) findings.push(...(await compareTimers(source, sourceOf(store), terminal)))
     return findings.map((finding) => ({
       ...finding,
       path: source.path,
@@ -115,7 +115,11 @@ async function restoreAndCompare(
 }
 
 /** Every timer must be there, as it was stored. */
-async function compare(source: Source, restored: Source, terminal: Terminal): Promise<VerifyFinding[]> {
+export async function compareTimers(
+  source: Source,
+  restored: Source,
+  terminal: Terminal,
+): Promise<VerifyFinding[]> {
   const findings: VerifyFinding[] = []
   const progress = terminal.progress('comparing', 'timers', 2 * source.count)
   let done = 0

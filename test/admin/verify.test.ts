@@ -8,6 +8,9 @@ import path from 'node:path'
 import { crc32 } from 'node:zlib'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { z } from 'zod'
+import { compareTimers } from '../../src/admin/deepverification.ts'
+import { openSource } from '../../src/admin/source.ts'
 import type { Verified, VerifyFinding } from '../../src/admin/verification.ts'
 import { verify } from '../../src/admin/verify.ts'
 import { encodeBlockRecord } from '../../src/checkpoint/blockindex.ts'
@@ -22,7 +25,7 @@ import {
   parseFrameHead,
 } from '../../src/checkpoint/format.ts'
 import { CheckpointReader } from '../../src/checkpoint/reader.ts'
-import { TimerStore } from '../../src/index.ts'
+import { type SnapshotTimer, TimerStore } from '../../src/index.ts'
 import { ManualClock } from '../../src/testing.ts'
 import { changeCharacter, keysOf, withLevel } from '../support/damage.ts'
 import { rejects } from '../support/refusals.ts'
@@ -30,7 +33,7 @@ import { openStore } from '../support/store.ts'
 import { temporaryDirectory } from '../support/tmp.ts'
 import { tidemark } from './command.ts'
 import { makePlaces } from './places.ts'
-import { runRecorded } from './recorded.ts'
+import { recorded, runRecorded } from './recorded.ts'
 
 const directory = temporaryDirectory('verify')
 const places = await makePlaces(directory)
@@ -306,6 +309,33 @@ test('--deep restores files, chains and stores aside, and leaves nothing behind'
   }
   assert.equal(await dump(copy), stored)
   assert.equal(temporary(), before)
+})
+
+test('what a restore would lose, add or change is told, timer by timer', async () => {
+  const copy = copyOfStore()
+  const store = await openStore(copy, { clock: new ManualClock(0) })
+  const orders = await store.service('orders', {
+    namespace: z.enum(['payment', 'delivery']),
+    payload: z.object({ attempt: z.int() }).optional(),
+  })
+  const [one, other] = places.timers.filter(({ domain }) => domain === 'processingTime')
+  const timerOf = ({ key, namespace, timestamp }: SnapshotTimer) =>
+    ({ key: String(key), namespace: namespace as 'payment', timestamp }) as const
+  await orders.processingTime.delete(timerOf(one!))
+  await orders.processingTime.register({ ...timerOf(other!), payload: { attempt: -1 } })
+  await orders.processingTime.register({ key: 'new', namespace: 'payment', timestamp: 5 })
+  await store.close()
+  const { terminal } = recorded()
+  const [source, changed] = [await openSource(places.full, terminal), await openSource(copy, terminal)]
+  const findings = await compareTimers(source, changed, terminal)
+  await source.close()
+  await changed.close()
+  const told = findings.map(({ severity, message }) => `${severity}: ${message}`).sort()
+  assert.equal(told, [
+    `damage: a timer differs in processingTime of orders: ${other!.key} ${other!.namespace} at ${new Date(other!.timestamp).toISOString()}`,
+    `damage: a timer is missing in processingTime of orders: ${one!.key} ${one!.namespace} at ${new Date(one!.timestamp).toISOString()}`,
+    'damage: a timer is too many in processingTime of orders: new payment at 1970-01-01T00:00:00.005Z',
+  ])
 })
 
 test('a store that is open elsewhere is told as such, and is not touched', async () => {
