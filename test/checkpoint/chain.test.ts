@@ -171,6 +171,7 @@ test('an entry that was tampered with is found, though every frame, the file’s
     const foreign = (await partsOf(other.links.at(-1)!.path)).values
     const at = (i: number) => (values.length + i) % values.length
     const with_ = (i: number, value: string) => values.map((known, j) => (j === at(i) ? value : known))
+    /** With another character in one place. */
     const oneOther = (value: string) => {
       const place = Math.floor(random() * value.length)
       return value.slice(0, place) + (value[place] === 'A' ? 'B' : 'A') + value.slice(place + 1)
@@ -186,6 +187,19 @@ test('an entry that was tampered with is found, though every frame, the file’s
       ['those of another store', () => foreign],
       ['one of another store', () => with_(1, foreign[1]!)],
       ['an empty one', () => with_(0, '')],
+      // Its own checksum is right: that of the next one, or of the header, tells.
+      ...values.map((value, i): [string, () => string[]] => [
+        'another time',
+        () =>
+          with_(
+            i,
+            withEvents(
+              links[1]!.version + i,
+              value,
+              (body) => `${oneOther(body.slice(0, 9))}${body.slice(9)}`,
+            ),
+          ),
+      ]),
       ...values.flatMap((value, i): [string, () => string[]][] =>
         Array.from({ length: 4 }, () => ['a character', () => with_(i, oneOther(value))]),
       ),

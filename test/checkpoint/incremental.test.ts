@@ -6,7 +6,10 @@ import { cp, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { writeIncremental } from '../../src/checkpoint/logwriter.ts'
+import { openClassicEngine } from '../../src/engine/classic.ts'
 import { type CheckpointSummary, TimerStore } from '../../src/index.ts'
+import { checkOptions } from '../../src/options.ts'
 import { ManualClock } from '../../src/testing.ts'
 import { changeCharacter, keysOf, withLevel } from '../support/damage.ts'
 import { randomFrom, seed } from '../support/random.ts'
@@ -122,6 +125,35 @@ test('it reads nothing of what is stored but the log', async () => {
     store = await openStore(join(parent, 'restored'))
     await verified(store)
     await store.close()
+  })
+})
+
+test('a log that is not the one that was cut is refused, and leaves no file', async () => {
+  await withLife(25, async ({ parent, directory, life, take }) => {
+    await life.steps(3)
+    await take()
+    await life.steps(6)
+    const { path, bytes, version } = await take()
+    const { cut } = await partsOf(path)
+    const engine = await openClassicEngine(directory, checkOptions({}).engine, true)
+    const target = join(parent, 'by hand')
+    try {
+      const base = cut.base!
+      assert.ok(version - base.version > 2)
+      for (const wrong of [
+        { ...cut, chain: cut.chain + 1 },
+        { ...cut, base: { ...base, chain: base.chain + 1 } },
+        { ...cut, base: { ...base, version: base.version - 1 } },
+        { ...cut, version: version - 1 },
+        { ...cut, version: version + 1 },
+      ]) {
+        await rejects(writeIncremental(engine, wrong, target), 'TIDEMARK_CORRUPT')
+        assert.equal(await readdir(target), [])
+      }
+      assert.ok(Math.abs((await writeIncremental(engine, cut, target)).bytes - bytes) < 4)
+    } finally {
+      await engine.close()
+    }
   })
 })
 
