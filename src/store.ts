@@ -111,10 +111,12 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
 
   /**
    * Writes the timers of a checkpoint into a new directory: whole, for a range of key groups, or as they stood at another
-   * version that its chain covers. A directory stands for its newest checkpoint. Several checkpoints, of the parts of what
-   * was one store, are put together.
+   * version that its chain covers. A directory stands for its newest checkpoint: of the store that wrote there last; where
+   * that cannot be read, or is not clear, nothing is restored. Several checkpoints, of the parts of what was one store,
+   * are put together.
    * Rejects with TIDEMARK_CHECKPOINT_NOT_FOUND, _CHECKPOINT_CORRUPT, _UNSUPPORTED_FORMAT, _RESTORE_TARGET_EXISTS,
-   * _KEY_GROUP_OUT_OF_RANGE, _SERVICE_MISMATCH, _CHECKPOINT_ABORTED; then no target directory is left behind.
+   * _KEY_GROUP_OUT_OF_RANGE, _SERVICE_MISMATCH, _CHECKPOINT_ABORTED, _INVALID_ARGUMENT, _FAILED; then no target directory
+   * is left behind.
    */
   static restore(
     checkpointPath: string | readonly string[],

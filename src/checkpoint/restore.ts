@@ -22,8 +22,9 @@ export interface RestoreOptions {
   /** Restores only the timers of these key groups, both ends included. */
   keyGroups?: KeyGroupRange
   /**
-   * Restores what stood before this version: any from that of the full checkpoint to that of the newest one which builds
-   * on it in its directory. Default: the version of the checkpoint. For one source only.
+   * Restores what stood before this version. Of a file: any from that of the full checkpoint to that of the newest one
+   * which builds on it in its directory; of a directory: any that one of its chains covers. Default: the version of the
+   * checkpoint. For one source only.
    */
   version?: number
   /** Aborts it: the call rejects with TIDEMARK_CHECKPOINT_ABORTED, and there is no new store. */
