@@ -131,7 +131,7 @@ export const CHECKPOINT_PIECE_BYTES = 256 * 1024
 /** Pieces that a worker may have made ahead of the file. */
 export const MAX_CHECKPOINT_PIECES_AHEAD = 32
 /** Timers whose due entries a restore sorts at once, in memory. */
-export const RESTORE_RUN_TIMERS = 1_000_000
+export const RESTORE_RUN_TIMERS = 250_000
 /** Entries, and characters of them, that a restore writes at once. */
 export const RESTORE_BATCH_ENTRIES = 4000
 export const RESTORE_BATCH_CHARACTERS = 1024 * 1024
