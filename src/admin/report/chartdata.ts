@@ -39,7 +39,7 @@ export function timesData({ series }: Gathered): ChartData {
   for (;;) {
     const bins = series.map((one) => one.times.bins(width))
     const next = WIDTHS_MS[WIDTHS_MS.indexOf(width) + 1]
-    if (next !== undefined && totalOf(bins) > MAX_BINS) {
+    if (next !== undefined && (totalOf(bins) > MAX_BINS || !isSafe(bins))) {
       width = next
       continue
     }
@@ -69,6 +69,12 @@ export function keyGroupsData(gathered: Gathered, { start, end }: KeyGroupRange)
 
 function totalOf(bins: readonly (readonly Bin[])[]): number {
   return bins.reduce((sum, { length }) => sum + length, 0)
+}
+
+/** Whether distances between bins are exact: from one end of time to the other there are more milliseconds than that. */
+function isSafe(bins: readonly (readonly Bin[])[]): boolean {
+  const ends = bins.flatMap((series) => (series.length === 0 ? [] : [series[0]![0], series.at(-1)![0]]))
+  return ends.length === 0 || Number.isSafeInteger(Math.max(...ends) - Math.min(...ends) + 1)
 }
 
 function chartData(bins: readonly (readonly Bin[])[], width: number, widths: number[]): ChartData {
