@@ -237,7 +237,7 @@ async function sourcesOf(parent: string, of: Source, m: number): Promise<Source[
 }
 
 for (let m = 1; m <= 8; m++) {
-  test(`${m} stores become 1 to 8: together they hold what those held, none twice, and none takes a foreign key`, async () => {
+  test(`${m} stores become 1 to 8: together they hold the same, none twice, and none takes a foreign key`, async () => {
     await withDirectory(async (parent) => {
       const sources = await sourcesOf(parent, await beginning(parent), m)
       const union = lines(sources.flatMap(({ content }) => content.timers))

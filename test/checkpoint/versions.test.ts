@@ -300,7 +300,7 @@ async function goOn(location: string, checkpoints: string, atMs: number): Promis
   return summary
 }
 
-test('a store that was restored to an earlier version goes on in the directory: what was before it is not its newest', async () => {
+test('a store restored to an earlier version goes on in the directory: what it had before is not its newest', async () => {
   await withLife(7, async ({ parent, life, checkpoints, take }) => {
     await life.steps(5)
     const first = await take()
