@@ -18,9 +18,9 @@ import { changeCharacter, keysOf, withLevel } from '../support/damage.ts'
 import { rejects } from '../support/refusals.ts'
 import { all, openStore, withDirectory } from '../support/store.ts'
 import '../support/random.ts'
+import { NOW, startServices } from './places.ts'
 import { type Ran, recorded, runRecorded } from './recorded.ts'
 
-const NOW = 1_700_000_000_000
 const METADATA = { topic: 'orders', offsets: [1, 2] }
 
 interface Made {
@@ -34,22 +34,10 @@ async function withMade(body: (made: Made) => Promise<void>): Promise<void> {
   await withDirectory(async (directory) => {
     const location = path.join(directory, 'store')
     const store = await openStore(location, { clock: new ManualClock(NOW), maxParallelism: 16 })
-    const orders = await store.service('orders', {
-      namespace: z.enum(['payment', 'delivery']),
-      payload: z.object({ attempt: z.int() }).optional(),
-    })
-    const sessions = await store.service('sessions', { key: z.union([z.number(), z.string()]) })
-    const register = (from: number, to: number) => {
-      for (let i = from; i < to; i++) {
-        const namespace = i % 3 === 0 ? 'payment' : 'delivery'
-        const payload = i % 2 === 0 ? { attempt: i } : undefined
-        orders.processingTime.register({ key: `order-${i}`, namespace, timestamp: NOW + i * 1000, payload })
-        sessions.eventTime.register({ key: i % 50 === 0 ? String(i) : i, timestamp: NOW - i * 60_000 })
-      }
-    }
-    register(0, 200)
+    const { sessions, register } = await startServices(store)
+    register(0, 200, String)
     const base = await store.checkpoint(path.join(directory, 'chain'), { incremental: true })
-    register(200, 400)
+    register(200, 400, String)
     await sessions.advanceWatermark(NOW - 1000 * 60_000)
     const incremental = await store.checkpoint(path.join(directory, 'chain'), { incremental: true })
     assert.is(base.kind, 'full')
