@@ -48,8 +48,9 @@ async function chainOf(
   const life = await Life.of(store, clock, randomFrom(seed + lives++))
   const links: CheckpointSummary[] = []
   for (let i = 0; i < count; i++) {
-    // So that each link has some entries.
-    while ((await history.note()).version < 4 * (i + 1)) await life.step()
+    // So that each link has some entries of its own: one step of a life may make many.
+    const least = (await history.note()).version + 4
+    while ((await history.note()).version < least) await life.step()
     links.push(await store.checkpoint(checkpoints, { incremental: true }))
     await history.note()
   }

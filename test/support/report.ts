@@ -65,6 +65,13 @@ export function plainText(output: string): string {
   return output.replace(/\u001b\[[\d;]*m/g, '')
 }
 
+/** Lines that are told although their file passed: what the proof has tried, and how often. */
+export function figureLines(output: string): string[] {
+  return plainText(output)
+    .split('\n')
+    .flatMap((line) => /» .*/.exec(line) ?? [])
+}
+
 /** The last totals that uvu printed, or undefined when it printed none. */
 export function parseTotals(output: string): Totals | undefined {
   const pattern = /^ {2}Total: +(\d+)\r?\n {2}Passed: +(\d+)\r?\n {2}Skipped: +(\d+)\r?$/gm

@@ -17,6 +17,7 @@ import {
   defaultTimeoutSeconds,
   type Ended,
   exitCode,
+  figureLines,
   inOrder,
   judge,
   select,
@@ -64,6 +65,7 @@ async function main(filters: string[]): Promise<number> {
       const { verdict, output } = await runFile(file, directory)
       results.push(verdict)
       console.log(describe(file.path.padEnd(width), verdict, (performance.now() - started) / 1000))
+      for (const line of figureLines(output)) console.log(`       ${line}`)
       if (verdict.reason === undefined) continue
       failed.push(file.path)
       console.log(`${output.trimEnd()}\n`)
