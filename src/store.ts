@@ -29,6 +29,7 @@ import { LogTrimmer } from './log/trimmer.ts'
 import { planStart, type StartPlan, startedMismatch } from './migrating/plan.ts'
 import { prepareService } from './migrating/start.ts'
 import { type CheckedOptions, checkOptions, defaultMaxParallelism, type StoreOptions } from './options.ts'
+import { type Platform, systemPlatform } from './platform.ts'
 import { TimerService } from './service.ts'
 import { Compactor } from './snapshot/compaction.ts'
 import { takeCut } from './snapshot/cut.ts'
@@ -53,6 +54,7 @@ export interface StoreStats {
 }
 
 interface Opened {
+  platform: Platform
   location: string
   directory: ClaimedDirectory
   engine: Engine
@@ -90,18 +92,33 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
    * Opens the store in a directory, created when absent; its lock is exclusive.
    * Rejects with TIDEMARK_LOCKED, _UNSUPPORTED_FORMAT, _CORRUPT, _INVALID_ARGUMENT, _FAILED.
    */
-  static async open(location: string, options: StoreOptions = {}): Promise<TimerStore> {
+  static open(location: string, options: StoreOptions = {}): Promise<TimerStore> {
+    return TimerStore.openOn(systemPlatform, location, options)
+  }
+
+  /** As {@link open}, on something else than this machine: for tests. @internal */
+  static async openOn(platform: Platform, location: string, options: StoreOptions = {}): Promise<TimerStore> {
+    const { files } = platform
     const checked = checkOptions(options)
-    const directory = await claimDirectory(location)
+    const directory = await claimDirectory(location, files)
     let engine: Engine | undefined
     try {
-      engine = await openEngine(location, directory, checked.engine)
+      engine = await openEngine(location, directory, checked.engine, platform)
       const fresh: StoreRecord = freshRecord(defaultMaxParallelism(checked.maxParallelism))
-      const record = await migrate(engine, directory.realPath, migrations, fresh)
+      const record = await migrate(files, engine, directory.realPath, migrations, fresh)
       checkParallelism(location, record, checked)
       const { state, retention } = await loadState(engine, record, checked.engine.writeBufferBytes)
-      if (checked.durability === 'disk') await syncEngineFiles(directory.realPath)
-      return new TimerStore({ location, directory, engine, record, state, retention, options: checked })
+      if (checked.durability === 'disk') await syncEngineFiles(files, directory.realPath)
+      return new TimerStore({
+        platform,
+        location,
+        directory,
+        engine,
+        record,
+        state,
+        retention,
+        options: checked,
+      })
     } catch (error) {
       await engine?.close()
       directory.release()
@@ -153,7 +170,8 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
     this.#trimmer = new LogTrimmer(engine, this.#pipeline, retention, onError)
     this.#firing = new Firing({ engine, pipeline: this.#pipeline, state, clock: options.clock, onError })
     this.#checkpointer = new Checkpointer({
-      realPath: opened.directory.realPath,
+      files: opened.platform.files,
+      writers: opened.platform.checkpointWriters(opened.directory.realPath, options.engine),
       record: opened.record,
       options,
       engine,
@@ -163,6 +181,7 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
     })
     this.checkpoints = new CheckpointCoordinator({
       taker: this.#checkpointer,
+      files: opened.platform.files,
       clock: options.clock,
       storeId: opened.record.storeId,
       nextVersion: () => state.appliedVersion + 1,

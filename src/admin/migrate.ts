@@ -1,4 +1,5 @@
 /** `tidemark migrate`: brings what is stored to the newest format. One of the few verbs that write. */
+
 import { migrations } from '../../migrations/index.ts'
 import { claimDirectory, FORMAT_VERSION, readMarker, syncEngineFiles } from '../engine/directory.ts'
 import type { Engine } from '../engine/engine.ts'
@@ -9,6 +10,7 @@ import {
   type StoreRecord,
 } from '../engine/migration.ts'
 import { openEngine } from '../engine/open.ts'
+import { systemFiles } from '../files.ts'
 import { loadState } from '../log/tail.ts'
 import { checkOptions } from '../options.ts'
 import { ownerOf } from '../timer/servicename.ts'
@@ -84,8 +86,8 @@ async function look(engine: Engine, place: string): Promise<Told> {
 
 async function run(engine: Engine, place: string, realPath: string): Promise<Told> {
   const told = await look(engine, place)
-  const record = await migrateStore(engine, realPath, migrations, await recordOf(engine, place))
-  await syncEngineFiles(realPath)
+  const record = await migrateStore(systemFiles, engine, realPath, migrations, await recordOf(engine, place))
+  await syncEngineFiles(systemFiles, realPath)
   return { ...told, halfMigrated: await halfMigrated(engine, record) }
 }
 

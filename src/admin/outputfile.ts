@@ -1,7 +1,7 @@
 /** A file that is there as a whole or not at all: written beside its place, put on disk, and renamed. */
 import fs from 'node:fs'
 import path from 'node:path'
-import { syncDirectory } from '../engine/directory.ts'
+import { syncDirectory, systemFiles } from '../files.ts'
 
 const GATHERED_CHARACTERS = 256 * 1024
 
@@ -18,7 +18,7 @@ export async function writeWhole<T>(
   try {
     const result = await writeInto(file, write)
     await fs.promises.rename(temporary, place)
-    await syncDirectory(path.dirname(path.resolve(place)))
+    await syncDirectory(systemFiles, path.dirname(path.resolve(place)))
     return result
   } catch (error) {
     // Where even that fails, what failed first is what to tell.

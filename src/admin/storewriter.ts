@@ -2,6 +2,7 @@
  * A store that is open to be written by the command: through its log and its commits, as a service writes, but with no
  * service started, so that nothing fires. It is locked until it is closed.
  */
+
 import { randomUUID } from 'node:crypto'
 import { migrations } from '../../migrations/index.ts'
 import { systemClock } from '../clock.ts'
@@ -9,6 +10,7 @@ import { type ClaimedDirectory, claimDirectory, syncEngineFiles } from '../engin
 import type { Engine } from '../engine/engine.ts'
 import { migrate, type StoreRecord } from '../engine/migration.ts'
 import { openEngine } from '../engine/open.ts'
+import { systemFiles } from '../files.ts'
 import type { Call, Settle, TimerCall } from '../log/calls.ts'
 import { trimOnClose } from '../log/close.ts'
 import { CommitPipeline } from '../log/pipeline.ts'
@@ -57,9 +59,9 @@ export class StoreWriter {
       const { engine: sizes } = checkOptions({})
       engine = await openEngine(location, directory, sizes)
       const made = { formatVersion: 0, storeId: randomUUID(), ...fresh }
-      const record = await migrate(engine, directory.realPath, migrations, made)
+      const record = await migrate(systemFiles, engine, directory.realPath, migrations, made)
       const { state, retention } = await loadState(engine, record, sizes.writeBufferBytes)
-      await syncEngineFiles(directory.realPath)
+      await syncEngineFiles(systemFiles, directory.realPath)
       return new StoreWriter({ directory, engine, record, state, retention })
     } catch (error) {
       await engine?.close()

@@ -2,21 +2,21 @@
  * Blocks of a checkpoint's file, one after the other: each is read, held against the index, and decoded only if it is
  * wanted. Those that lie behind one another are read together; between them nothing is read.
  */
-import type fs from 'node:fs'
+import type { FileHandle } from '../files.ts'
 import type { PlacedBlock } from './blockindex.ts'
 import { FileSource, type Frame, frameContent } from './filesource.ts'
 import { check } from './format.ts'
 
 export class BlockStream {
   readonly #path: string
-  readonly #file: fs.promises.FileHandle
+  readonly #file: FileHandle
   readonly #blocks: readonly PlacedBlock[]
   #next = 0
   #source: FileSource | undefined
   #frame: Frame | undefined
 
   /** `blocks` are in the order of the file. */
-  constructor(path: string, file: fs.promises.FileHandle, blocks: readonly PlacedBlock[]) {
+  constructor(path: string, file: FileHandle, blocks: readonly PlacedBlock[]) {
     this.#path = path
     this.#file = file
     this.#blocks = blocks

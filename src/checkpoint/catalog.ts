@@ -5,9 +5,9 @@
  * - A file that cannot be read hides no other.
  * - What is written at the same time by others may be there or not; a file that goes meanwhile was not there.
  */
-import fs from 'node:fs'
 import { basename, join } from 'node:path'
 import { TidemarkError } from '../errors.ts'
+import { type Files, systemFiles } from '../files.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
 import { baseFileName, type CheckpointBase, type CheckpointKind } from './cut.ts'
 import { openCheckpointFile } from './openfile.ts'
@@ -59,8 +59,13 @@ const SUFFIX = '.tidemark'
  * Looks through a directory: cheap, whatever the size of its checkpoints.
  * Rejects with TIDEMARK_CHECKPOINT_NOT_FOUND where there is no directory that can be read.
  */
-export async function listCheckpoints(directory: string): Promise<CheckpointCatalog> {
-  const names = await fs.promises.readdir(directory).catch((cause) => {
+export function listCheckpoints(directory: string): Promise<CheckpointCatalog> {
+  return listFiles(directory, systemFiles)
+}
+
+/** As {@link listCheckpoints}, wherever the files are. */
+export async function listFiles(directory: string, files: Files): Promise<CheckpointCatalog> {
+  const names = await files.readdir(directory).catch((cause) => {
     const message = `there are no checkpoints in ${directory} (${cause.message}): check the path`
     throw new TidemarkError('TIDEMARK_CHECKPOINT_NOT_FOUND', message, { cause })
   })
@@ -70,7 +75,7 @@ export async function listCheckpoints(directory: string): Promise<CheckpointCata
     if (isTemporaryName(name)) catalog.temporary.push(path)
     if (!name.endsWith(SUFFIX)) continue
     try {
-      catalog.checkpoints.push(await readCheckpointInfo(path))
+      catalog.checkpoints.push(await readCheckpointInfo(path, files))
     } catch (cause) {
       const error = cause instanceof TidemarkError ? cause : unreadable(path, cause as Error)
       if (!isGone(error)) catalog.unreadable.push({ path, error })
@@ -81,8 +86,8 @@ export async function listCheckpoints(directory: string): Promise<CheckpointCata
 }
 
 /** What one file tells. Throws TIDEMARK_CHECKPOINT_NOT_FOUND, _CHECKPOINT_CORRUPT or _UNSUPPORTED_FORMAT. */
-export async function readCheckpointInfo(path: string): Promise<CheckpointInfo> {
-  const opened = await openCheckpointFile(path)
+export async function readCheckpointInfo(path: string, files?: Files): Promise<CheckpointInfo> {
+  const opened = await openCheckpointFile(path, files)
   try {
     const { checkpointId: id, ...header } = await readHeader(opened)
     const { kind, storeId, version, chain, base, maxParallelism, keyGroups, createdMs, pauseMs, metadata } =

@@ -6,6 +6,7 @@
  */
 import path from 'node:path'
 import { TidemarkError } from '../errors.ts'
+import type { Files } from '../files.ts'
 import { MAX_CHAIN_LINKS } from '../limits.ts'
 import { baseFileName } from './cut.ts'
 import { corruptCheckpoint } from './format.ts'
@@ -18,13 +19,13 @@ export type CheckpointChain = readonly CheckpointReader[]
  * Opens the chain of a checkpoint, and proves that its links are each other's.
  * Throws TIDEMARK_CHECKPOINT_NOT_FOUND, _CHECKPOINT_CORRUPT, _UNSUPPORTED_FORMAT.
  */
-export async function openChain(checkpointPath: string): Promise<CheckpointChain> {
-  const chain = [await CheckpointReader.open(checkpointPath)]
+export async function openChain(checkpointPath: string, files?: Files): Promise<CheckpointChain> {
+  const chain = [await CheckpointReader.open(checkpointPath, files)]
   try {
     while (chain[0]!.header.kind === 'incremental') {
       if (chain.length > MAX_CHAIN_LINKS)
         throw endless(checkpointPath, `it has more than ${MAX_CHAIN_LINKS} links`)
-      const base = await openBase(chain[0]!)
+      const base = await openBase(chain[0]!, files)
       const isKnown = chain.some(({ header }) => header.checkpointId === base.header.checkpointId)
       chain.unshift(base)
       if (isKnown) throw endless(checkpointPath, 'it leads back to itself')
@@ -41,10 +42,10 @@ export async function closeChain(chain: CheckpointChain): Promise<void> {
 }
 
 /** Opens what an incremental checkpoint builds on, and proves that it is the very file. Throws as {@link openChain}. */
-export async function openBase(reader: CheckpointReader): Promise<CheckpointReader> {
+export async function openBase(reader: CheckpointReader, files?: Files): Promise<CheckpointReader> {
   const base = reader.header.base!
   const basePath = path.join(path.dirname(reader.path), baseFileName(base))
-  const opened = await CheckpointReader.open(basePath).catch((error) => {
+  const opened = await CheckpointReader.open(basePath, files).catch((error) => {
     throw error.code === 'TIDEMARK_CHECKPOINT_NOT_FOUND' ? missing(basePath, reader.path, error) : error
   })
   const { header, sha256 } = opened

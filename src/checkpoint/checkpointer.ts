@@ -9,6 +9,7 @@ import path from 'node:path'
 import type { Engine } from '../engine/engine.ts'
 import { logKey } from '../engine/keyspaces.ts'
 import type { StoreRecord } from '../engine/migration.ts'
+import type { Files } from '../files.ts'
 import { DEFAULT_MAX_LINKS } from '../limits.ts'
 import { parseEntry } from '../log/entry.ts'
 import type { CommitPipeline } from '../log/pipeline.ts'
@@ -16,7 +17,7 @@ import type { LogHold, LogRetention } from '../log/retention.ts'
 import type { CheckedOptions } from '../options.ts'
 import { type Cut, takeCut } from '../snapshot/cut.ts'
 import type { RunningSnapshots } from '../snapshot/running.ts'
-import { CheckpointClient } from './client.ts'
+import type { CheckpointWriters } from './client.ts'
 import type { CheckpointBase, CheckpointCut, CheckpointKind, WrittenCheckpoint } from './cut.ts'
 import { baseOf, type Lineage, Lineages, lookAt, worthwhileLogCharacters } from './lineage.ts'
 import { type CheckpointOptions, checkCheckpoint } from './options.ts'
@@ -40,7 +41,8 @@ export interface CheckpointSummary {
 }
 
 export interface CheckpointerParts {
-  realPath: string
+  files: Files
+  writers: CheckpointWriters
   record: StoreRecord
   options: CheckedOptions
   engine: Engine
@@ -51,7 +53,6 @@ export interface CheckpointerParts {
 
 export class Checkpointer {
   readonly #parts: CheckpointerParts
-  readonly #client: CheckpointClient
   readonly #lineages: Lineages
   readonly #closing = new AbortController()
   readonly #underWay = new Set<Promise<unknown>>()
@@ -64,8 +65,7 @@ export class Checkpointer {
 
   constructor(parts: CheckpointerParts) {
     this.#parts = parts
-    this.#client = new CheckpointClient(parts.realPath, parts.options.engine)
-    this.#lineages = new Lineages(parts.record.storeId)
+    this.#lineages = new Lineages(parts.record.storeId, parts.files)
   }
 
   /** Ids of the checkpoints that are being taken, each with that of the one that it builds on: their files must stay. */
@@ -109,8 +109,11 @@ export class Checkpointer {
       const base = options.incremental === true ? await this.#baseFor(id, directory, cut, options) : undefined
       const told = this.#describe(id, createdMs, cut, base, options, metadata)
       const either = [this.#closing.signal, ...(options.signal === undefined ? [] : [options.signal])]
-      const written = await this.#client.run(told, directory, { ...options, signal: AbortSignal.any(either) })
-      const seen = await lookAt(written.path)
+      const written = await this.#parts.writers.run(told, directory, {
+        ...options,
+        signal: AbortSignal.any(either),
+      })
+      const seen = await lookAt(written.path, this.#parts.files)
       this.#completed(directory, told, { ...written, seen }, holds[1])
       return summaryOf(told, written, performance.now() - startMs)
     } finally {
@@ -208,7 +211,7 @@ export class Checkpointer {
 
   /** Ends the workers: their engines close before the main thread's. */
   async close(): Promise<void> {
-    await this.#client.close()
+    await this.#parts.writers.close()
   }
 }
 

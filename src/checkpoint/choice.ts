@@ -7,10 +7,10 @@
  * - A version is covered by the chains that begin at it or before and end at it or behind; what lies beside them,
  *   savepoints or other chains, does not matter.
  */
-import fs from 'node:fs'
 import path from 'node:path'
 import { invalidArgument, TidemarkError } from '../errors.ts'
-import { type CheckpointCatalog, type CheckpointInfo, chainFinder, listCheckpoints } from './catalog.ts'
+import { type Files, systemFiles } from '../files.ts'
+import { type CheckpointCatalog, type CheckpointInfo, chainFinder, listFiles } from './catalog.ts'
 import { versionInFileName } from './cut.ts'
 import { CheckpointReader } from './reader.ts'
 
@@ -25,15 +25,19 @@ interface Known {
  * The file whose chain holds a version: of a directory, that of its newest checkpoint, or one whose chain covers the
  * version; of a file, itself, or one in its directory that builds on it and reaches the version.
  */
-export async function fileWithVersion(place: string, version: number | undefined): Promise<string> {
-  const stats = await fs.promises.stat(place).catch(() => undefined)
-  if (stats?.isDirectory()) return fileInDirectory(place, version)
+export async function fileWithVersion(
+  place: string,
+  version: number | undefined,
+  files: Files = systemFiles,
+): Promise<string> {
+  const stats = await files.stat(place).catch(() => undefined)
+  if (stats?.isDirectory()) return fileInDirectory(place, version, files)
   if (version === undefined || stats === undefined) return place
-  const reader = await CheckpointReader.open(place)
+  const reader = await CheckpointReader.open(place, files)
   const { header } = reader
   await reader.close()
   if (version <= header.version) return place
-  const known = chainsOf(await listCheckpoints(path.dirname(place)))
+  const known = chainsOf(await listFiles(path.dirname(place), files))
   const onIt = known.filter(({ links }) => links.some(({ id }) => id === header.checkpointId))
   const found = nearest(onIt, version)
   if (found !== undefined) return found.checkpoint.path
@@ -43,8 +47,12 @@ export async function fileWithVersion(place: string, version: number | undefined
   )
 }
 
-async function fileInDirectory(directory: string, version: number | undefined): Promise<string> {
-  const catalog = await listCheckpoints(directory)
+async function fileInDirectory(
+  directory: string,
+  version: number | undefined,
+  files: Files,
+): Promise<string> {
+  const catalog = await listFiles(directory, files)
   const known = chainsOf(catalog)
   const newest = newestOf(known)
   const found = version === undefined ? newest : covering(known, newest, version)

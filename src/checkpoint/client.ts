@@ -18,13 +18,22 @@ export interface ClientRunOptions extends RunOptions {
   parallelism?: number
 }
 
-export class CheckpointClient {
+/** Who writes a store's checkpoints: {@link CheckpointClient}, unless a test has somebody else. */
+export interface CheckpointWriters {
+  run(cut: CheckpointCut, directory: string, options?: ClientRunOptions): Promise<WrittenCheckpoint>
+  close(): Promise<void>
+}
+
+export class CheckpointClient implements CheckpointWriters {
   readonly #pool: WorkerPool
   #closing: Promise<void> | undefined
 
-  /** For the store in a directory that this thread has open, and closes only after this client. */
-  constructor(realPath: string, sizes: Required<EngineOptions>) {
-    this.#pool = new WorkerPool(realPath, sizes)
+  /**
+   * For the store in a directory that this thread has open, and closes only after this client.
+   * `script` is what a worker begins with, if it is not the worker itself: it imports `workerData.entry` in the end.
+   */
+  constructor(realPath: string, sizes: Required<EngineOptions>, script?: URL) {
+    this.#pool = new WorkerPool(realPath, sizes, script)
   }
 
   /**

@@ -5,8 +5,9 @@
  *   frame, and nothing of a frame is passed on before its checksum was verified.
  * - Whatever is wrong is an error that names the file and the byte at which the frame begins.
  */
-import type fs from 'node:fs'
+
 import { inflateRawSync } from 'node:zlib'
+import type { FileHandle } from '../files.ts'
 import { CHECKPOINT_IO_BYTES } from '../limits.ts'
 import {
   check,
@@ -31,7 +32,7 @@ export interface Frame {
 
 export class FileSource {
   readonly path: string
-  readonly #file: fs.promises.FileHandle
+  readonly #file: FileHandle
   readonly #end: number
   #piece: Buffer = Buffer.alloc(0)
   /** Where the first byte of the piece is in the file. */
@@ -39,7 +40,7 @@ export class FileSource {
   /** Where the next byte to be taken is in the file. */
   offset: number
 
-  constructor(path: string, file: fs.promises.FileHandle, start: number, end: number) {
+  constructor(path: string, file: FileHandle, start: number, end: number) {
     this.path = path
     this.#file = file
     this.#end = end
@@ -107,11 +108,7 @@ function isProblem(error: unknown): boolean {
 }
 
 /** Fills a buffer from the file. */
-export async function readFully(
-  file: fs.promises.FileHandle,
-  buffer: Buffer,
-  position: number,
-): Promise<void> {
+export async function readFully(file: FileHandle, buffer: Buffer, position: number): Promise<void> {
   let filled = 0
   while (filled < buffer.length) {
     const { bytesRead } = await file.read(buffer, filled, buffer.length - filled, position + filled)

@@ -6,10 +6,11 @@
  * - What was written is remembered; what others wrote before the store was opened is found by looking. A file is looked
  *   at again each time, for somebody may have taken it away, or changed it: then nothing builds on it any more.
  */
-import fs from 'node:fs'
+
 import path from 'node:path'
+import { type Files, systemFiles } from '../files.ts'
 import { MIN_OUTGROWN_BYTES } from '../limits.ts'
-import { type CheckpointInfo, chainFinder, listCheckpoints } from './catalog.ts'
+import { type CheckpointInfo, chainFinder, listFiles } from './catalog.ts'
 import type { CheckpointBase } from './cut.ts'
 
 /** A checkpoint, and what its file looked like when it was first seen. */
@@ -56,12 +57,14 @@ function incrementalBytes(lineage: Lineage): number {
 /** The lineages of directories. */
 export class Lineages {
   readonly #storeId: string
+  readonly #files: Files
   readonly #byDirectory = new Map<string, Lineage>()
   /** Files that are not what they were. */
   readonly #changed = new Set<string>()
 
-  constructor(storeId: string) {
+  constructor(storeId: string, files: Files = systemFiles) {
     this.#storeId = storeId
+    this.#files = files
   }
 
   /** That of a directory, its files being there. `isOurs` tells whether a checkpoint found there is of this very log. */
@@ -87,7 +90,7 @@ export class Lineages {
 
   async #find(directory: string, isOurs: (checkpoint: CheckpointInfo) => boolean): Promise<Lineage> {
     // Where there is no directory yet, there is nothing in it; where it cannot be read, writing will tell.
-    const catalog = await listCheckpoints(directory).catch(() => undefined)
+    const catalog = await listFiles(directory, this.#files).catch(() => undefined)
     const candidates = (catalog?.checkpoints ?? []).filter(
       (checkpoint) => checkpoint.storeId === this.#storeId && checkpoint.kind !== 'savepoint',
     )
@@ -96,14 +99,14 @@ export class Lineages {
       const { links, isWhole } = chainOf(checkpoint)
       const isUnchanged = !links.some((link) => this.#changed.has(link.path))
       if (!isWhole || !isUnchanged || !isOurs(checkpoint)) continue
-      const seen = await Promise.all(links.map((link) => lookAt(link.path)))
+      const seen = await Promise.all(links.map((link) => lookAt(link.path, this.#files)))
       return links.map((link, i) => ({ ...link, seen: seen[i] }))
     }
     return []
   }
 
   async #areUnchanged(lineage: Lineage): Promise<boolean> {
-    const found = await Promise.all(lineage.map((link) => lookAt(link.path)))
+    const found = await Promise.all(lineage.map((link) => lookAt(link.path, this.#files)))
     const changed = lineage.filter(({ seen }, i) => seen === undefined || found[i] !== seen)
     for (const { path: file } of changed) this.#changed.add(file)
     return lineage.length > 0 && changed.length === 0
@@ -111,7 +114,7 @@ export class Lineages {
 }
 
 /** What tells that a file is still the one that it was: length, last change, inode; undefined where there is none. */
-export async function lookAt(file: string): Promise<string | undefined> {
-  const stats = await fs.promises.stat(file).catch(() => undefined)
+export async function lookAt(file: string, files: Files = systemFiles): Promise<string | undefined> {
+  const stats = await files.stat(file).catch(() => undefined)
   return stats === undefined ? undefined : `${stats.size} ${stats.mtimeMs} ${stats.ino}`
 }

@@ -25,7 +25,8 @@ export function writeIncremental(
   directory: string,
   options: WriteOptions = {},
 ): Promise<WrittenCheckpoint> {
-  return writeWholeFile(directory, cut, options.signal, (sink) => writeLog(engine, cut, sink, options))
+  const write = (sink: CheckpointSink) => writeLog(engine, cut, sink, options)
+  return writeWholeFile(directory, cut, options.signal, write, options.files)
 }
 
 async function writeLog(

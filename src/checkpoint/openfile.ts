@@ -3,8 +3,8 @@
  * believed. And verifies all of its bytes, without an idea of what they mean.
  */
 import { createHash } from 'node:crypto'
-import fs from 'node:fs'
 import { TidemarkError } from '../errors.ts'
+import { type FileHandle, type Files, systemFiles } from '../files.ts'
 import { FileSource, readFully } from './filesource.ts'
 import {
   CHECKPOINT_FORMAT_VERSION,
@@ -21,16 +21,16 @@ import {
 
 export interface OpenFile {
   path: string
-  file: fs.promises.FileHandle
+  file: FileHandle
   preamble: Buffer
   footer: Footer
   footerBytes: Buffer
 }
 
 /** Throws TIDEMARK_CHECKPOINT_NOT_FOUND, _CHECKPOINT_CORRUPT or _UNSUPPORTED_FORMAT. */
-export async function openCheckpointFile(path: string): Promise<OpenFile> {
-  const length = await fileLength(path)
-  const file = await fs.promises.open(path, 'r').catch((cause) => Promise.reject(notFound(path, cause)))
+export async function openCheckpointFile(path: string, files: Files = systemFiles): Promise<OpenFile> {
+  const length = await fileLength(path, files)
+  const file = await files.open(path, 'r').catch((cause) => Promise.reject(notFound(path, cause)))
   try {
     const preamble = await readPart(path, file, length, 'its first bytes', 0, PREAMBLE_BYTES)
     const version = parsed(path, 'its first bytes', () => parsePreamble(preamble))
@@ -69,15 +69,15 @@ export async function verifyBytes(opened: OpenFile, signal?: AbortSignal): Promi
   throw corruptCheckpoint(path, 'the whole file', 'its SHA-256 is not the one in its footer')
 }
 
-async function fileLength(path: string): Promise<number> {
-  const stats = await fs.promises.stat(path).catch((cause) => Promise.reject(notFound(path, cause)))
+async function fileLength(path: string, files: Files): Promise<number> {
+  const stats = await files.stat(path).catch((cause) => Promise.reject(notFound(path, cause)))
   if (!stats.isFile()) throw corruptCheckpoint(path, 'the path', 'it is not a file')
   return stats.size
 }
 
 async function readPart(
   path: string,
-  file: fs.promises.FileHandle,
+  file: FileHandle,
   fileLength: number,
   place: string,
   start: number,

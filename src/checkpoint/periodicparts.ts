@@ -1,6 +1,7 @@
 /** What periodic checkpoints need of their store, and no more: so that a test can be the store. */
 import type { Clock } from '../clock.ts'
 import type { TidemarkError } from '../errors.ts'
+import type { Files } from '../files.ts'
 import type { CheckpointSummary } from './checkpointer.ts'
 import type { EmitCheckpointEvent } from './periodicevents.ts'
 import type { Turns } from './turns.ts'
@@ -25,6 +26,7 @@ export interface CheckpointTaker {
 
 export interface PeriodicParts {
   taker: CheckpointTaker
+  files: Files
   clock: Clock
   storeId: string
   /** The version that a checkpoint would have now. */

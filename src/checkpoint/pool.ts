@@ -11,13 +11,15 @@ import { WorkerThread } from './thread.ts'
 export class WorkerPool {
   readonly #realPath: string
   readonly #sizes: Required<EngineOptions>
+  readonly #script: URL | undefined
   #threads: WorkerThread[] = []
   /** Those that died. */
   readonly #ended: WorkerThread[] = []
 
-  constructor(realPath: string, sizes: Required<EngineOptions>) {
+  constructor(realPath: string, sizes: Required<EngineOptions>, script?: URL) {
     this.#realPath = realPath
     this.#sizes = sizes
+    this.#script = script
   }
 
   /** The worker that writes a checkpoint: an idle one, or a new one; where there may be no more, the least busy. */
@@ -47,7 +49,7 @@ export class WorkerPool {
     this.#threads = this.#threads.filter(({ ended }) => !ended)
     const idle = this.#threads.find((thread) => thread.load === 0 && !others.includes(thread))
     if (idle !== undefined || this.#threads.length === MAX_CHECKPOINT_WORKERS) return idle
-    const started = new WorkerThread(this.#realPath, this.#sizes)
+    const started = new WorkerThread(this.#realPath, this.#sizes, this.#script)
     this.#threads.push(started)
     return started
   }

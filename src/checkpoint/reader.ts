@@ -9,6 +9,7 @@
  */
 import { crc32 } from 'node:zlib'
 import type { TidemarkError } from '../errors.ts'
+import type { Files } from '../files.ts'
 import { addToSetHash } from '../timer/checksum.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
 import type { TimeDomain } from '../timer/identity.ts'
@@ -50,8 +51,8 @@ export class CheckpointReader {
   }
 
   /** Throws TIDEMARK_CHECKPOINT_NOT_FOUND, _CHECKPOINT_CORRUPT or _UNSUPPORTED_FORMAT. */
-  static async open(path: string): Promise<CheckpointReader> {
-    const opened = await openCheckpointFile(path)
+  static async open(path: string, files?: Files): Promise<CheckpointReader> {
+    const opened = await openCheckpointFile(path, files)
     try {
       const header = await readHeader(opened)
       const index = await readIndex(opened, header)

@@ -7,8 +7,9 @@
 import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
-import { syncDirectory } from '../engine/directory.ts'
+import { type EnginePlatform, systemEngine } from '../engine/open.ts'
 import { invalidArgument, TidemarkError } from '../errors.ts'
+import { type Files, syncDirectory } from '../files.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
 import type { CheckpointChain } from './chain.ts'
 import { type Rehearsed, rehearse } from './rehearsal.ts'
@@ -73,9 +74,11 @@ export async function restoreCheckpoint(
   checkpointPath: string | readonly string[],
   location: string,
   options: RestoreOptions = {},
+  platform: EnginePlatform = systemEngine,
 ): Promise<RestoreSummary> {
-  return restoring(checkpointPath, location, options, async ({ builder }, target) => {
-    const timers = await buildBeside(target, (directory) => builder.build(directory))
+  const { files } = platform
+  return restoring(files, checkpointPath, location, options, async ({ builder }, target) => {
+    const timers = await buildBeside(files, target, (directory) => builder.build(directory, platform))
     return { timers, services: builder.services }
   })
 }
@@ -89,8 +92,9 @@ export async function rehearseRestore(
   location: string,
   options: RestoreOptions = {},
 ): Promise<RestoreSummary> {
-  return restoring(checkpointPath, location, options, async ({ sources, builder }, target) => {
-    await requirePlace(target)
+  const { files } = systemEngine
+  return restoring(files, checkpointPath, location, options, async ({ sources, builder }, target) => {
+    await requirePlace(files, target)
     const report = builder.report
     const rehearsed: Rehearsed[] = []
     for (const source of sources) rehearsed.push(await rehearse(source, report))
@@ -106,6 +110,7 @@ interface Plan {
 
 /** Checks what can be checked beforehand, has `run` do the rest, and sums up. */
 async function restoring(
+  files: Files,
   checkpointPath: string | readonly string[],
   location: string,
   options: RestoreOptions,
@@ -116,9 +121,9 @@ async function restoring(
   checkArguments(places, location, options)
   throwIfAborted(options.signal, 'restore')
   const target = path.resolve(location)
-  await refuseExisting(target)
+  await refuseExisting(files, target)
   try {
-    const chains = await openSources(places, options.version)
+    const chains = await openSources(places, options.version, files)
     try {
       const { sources, keyGroups } = planSources(chains, options.version, options.keyGroups)
       for (const source of sources) await verifySource(source, options.signal)
@@ -181,8 +186,8 @@ function checkPath(value: unknown, name: string): void {
     throw invalidArgument(`${name} must be a path`)
 }
 
-async function refuseExisting(target: string): Promise<void> {
-  const existing = await fs.promises.lstat(target).catch(() => undefined)
+async function refuseExisting(files: Files, target: string): Promise<void> {
+  const existing = await files.lstat(target).catch(() => undefined)
   if (existing === undefined) return
   throw new TidemarkError(
     'TIDEMARK_RESTORE_TARGET_EXISTS',
@@ -191,32 +196,36 @@ async function refuseExisting(target: string): Promise<void> {
 }
 
 /** A directory can be made at a place. */
-async function requirePlace(target: string): Promise<void> {
+async function requirePlace(files: Files, target: string): Promise<void> {
   let parent = path.dirname(target)
-  while (!(await isThere(parent))) parent = path.dirname(parent)
-  const stats = await fs.promises.stat(parent)
+  while (!(await isThere(files, parent))) parent = path.dirname(parent)
+  const stats = await files.stat(parent)
   if (!stats.isDirectory()) throw new Error(`${parent} is no directory`)
-  await fs.promises.access(parent, fs.constants.W_OK | fs.constants.X_OK)
+  await files.access(parent, fs.constants.W_OK | fs.constants.X_OK)
 }
 
-async function isThere(place: string): Promise<boolean> {
-  return (await fs.promises.lstat(place).catch(() => undefined)) !== undefined
+async function isThere(files: Files, place: string): Promise<boolean> {
+  return (await files.lstat(place).catch(() => undefined)) !== undefined
 }
 
 /** Has a directory built beside its place, and puts it there when it is whole; otherwise removes it. */
-async function buildBeside<T>(target: string, build: (directory: string) => Promise<T>): Promise<T> {
+async function buildBeside<T>(
+  files: Files,
+  target: string,
+  build: (directory: string) => Promise<T>,
+): Promise<T> {
   let place = `${target}.restoring-${process.pid}-${randomBytes(4).toString('hex')}`
   try {
-    await fs.promises.mkdir(place, { recursive: true, mode: 0o700 })
-    const built = await build(await fs.promises.realpath(place))
-    await refuseExisting(target)
-    await fs.promises.rename(place, target)
+    await files.mkdir(place, { recursive: true, mode: 0o700 })
+    const built = await build(await files.realpath(place))
+    await refuseExisting(files, target)
+    await files.rename(place, target)
     place = target
-    await syncDirectory(path.dirname(target))
+    await syncDirectory(files, path.dirname(target))
     return built
   } catch (error) {
     // Where even that fails, what failed first is what to tell.
-    await fs.promises.rm(place, { recursive: true, force: true }).catch(() => {})
+    await files.rm(place, { recursive: true, force: true }).catch(() => {})
     throw error
   }
 }

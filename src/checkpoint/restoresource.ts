@@ -6,7 +6,9 @@
  * - A service is the same in every source by its name, and must have the same schemas. Its watermark is the lowest:
  *   what one part has not reached, the whole has not.
  */
+
 import { invalidArgument, TidemarkError } from '../errors.ts'
+import type { Files } from '../files.ts'
 import { MAX_SERVICES } from '../limits.ts'
 import { ServiceState, type StoreState } from '../log/state.ts'
 import type { CutService } from '../snapshot/cut.ts'
@@ -30,10 +32,12 @@ export interface RestoreSource {
 export async function openSources(
   places: readonly string[],
   version: number | undefined,
+  files: Files,
 ): Promise<CheckpointChain[]> {
   const chains: CheckpointChain[] = []
   try {
-    for (const place of places) chains.push(await openChain(await fileWithVersion(place, version)))
+    for (const place of places)
+      chains.push(await openChain(await fileWithVersion(place, version, files), files))
     return chains
   } catch (error) {
     await closeSources(chains)

@@ -5,9 +5,8 @@
  * - While something is removed nothing is chosen to be built on. What cannot be removed is told, and tried again after the
  *   next checkpoint.
  */
-import fs from 'node:fs'
 import { invalidArgument, TidemarkError } from '../errors.ts'
-import { type CheckpointCatalog, type CheckpointInfo, listCheckpoints } from './catalog.ts'
+import { type CheckpointCatalog, type CheckpointInfo, listFiles } from './catalog.ts'
 import type { PeriodicWiring } from './periodicparts.ts'
 import {
   type CheckpointOwner,
@@ -36,22 +35,22 @@ export class RetainedCheckpoints {
   async begin(): Promise<CheckpointInfo | undefined> {
     const { directory } = this
     try {
-      await fs.promises.mkdir(directory, { recursive: true, mode: 0o700 })
+      await this.#wiring.files.mkdir(directory, { recursive: true, mode: 0o700 })
     } catch (cause) {
       throw invalidArgument(`${directory} is not a directory and cannot be made one: ${cause}`, cause)
     }
-    const catalog = await listCheckpoints(directory)
+    const catalog = await listFiles(directory, this.#wiring.files)
     const own = this.#own(catalog)
     this.#tellOthers(catalog, own)
     const left = leftovers(catalog.temporary, this.#owner(), this.#wiring.taker.idsUnderWay)
     const files = left.map((path) => ({ path }))
-    await this.#remove(() => removeFiles(directory, files))
+    await this.#remove(() => removeFiles(this.#wiring.files, directory, files))
     return own.findLast(({ kind }) => kind !== 'savepoint')
   }
 
   /** The checkpoints of this store, oldest first. Rejects with TIDEMARK_CHECKPOINT_NOT_FOUND. */
   async list(): Promise<CheckpointInfo[]> {
-    return this.#own(await listCheckpoints(this.directory))
+    return this.#own(await listFiles(this.directory, this.#wiring.files))
   }
 
   /** The newest one of which nothing is missing. */
@@ -64,9 +63,9 @@ export class RetainedCheckpoints {
     return this.#remove(async () => {
       // Asked before the directory: what ends meanwhile is there with what it builds on, or counts as under way.
       const bases = new Set(this.#wiring.taker.idsUnderWay.values())
-      const { checkpoints } = await listCheckpoints(this.directory)
+      const { checkpoints } = await listFiles(this.directory, this.#wiring.files)
       const plan = planRetention(checkpoints, this.#owner(), this.#retain, bases)
-      await removeFiles(this.directory, plan, (checkpoint) =>
+      await removeFiles(this.#wiring.files, this.directory, plan, (checkpoint) =>
         this.#wiring.emit('subsumed', { reason: 'retention', checkpoint }),
       )
     })

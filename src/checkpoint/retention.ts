@@ -8,10 +8,9 @@
  *   has all that it builds on.
  * - A file of a checkpoint that is under way is never touched.
  */
-import fs from 'node:fs'
 import { basename } from 'node:path'
-import { syncDirectory } from '../engine/directory.ts'
 import { TidemarkError } from '../errors.ts'
+import { type Files, syncDirectory } from '../files.ts'
 import { type CheckpointInfo, chainFinder } from './catalog.ts'
 import { checkpointFileName, temporarySuffix } from './cut.ts'
 
@@ -77,14 +76,15 @@ export function leftovers(
 
 /** Removes files in their order, each on disk before the next, and tells of each. Rejects with TIDEMARK_FAILED. */
 export async function removeFiles<T extends { path: string }>(
+  files: Files,
   directory: string,
-  files: readonly T[],
+  removed: readonly T[],
   onRemoved: (file: T) => void = () => {},
 ): Promise<void> {
-  for (const file of files) {
+  for (const file of removed) {
     try {
-      await fs.promises.rm(file.path, { force: true })
-      await syncDirectory(directory)
+      await files.rm(file.path, { force: true })
+      await syncDirectory(files, directory)
     } catch (cause) {
       const message = `${file.path} could not be removed (${(cause as Error).message}): see to it, or remove it`
       throw new TidemarkError('TIDEMARK_FAILED', message, { cause })

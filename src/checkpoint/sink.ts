@@ -5,12 +5,12 @@
  * - What is appended is hashed as it goes out, and counted: `offset` is where the next byte will stand.
  */
 import { createHash } from 'node:crypto'
-import fs from 'node:fs'
 import { crc32 } from 'node:zlib'
+import { type FileHandle, type Files, systemFiles, writeFully } from '../files.ts'
 import { CHECKPOINT_IO_BYTES } from '../limits.ts'
 
 export class CheckpointSink {
-  readonly #file: fs.promises.FileHandle
+  readonly #file: FileHandle
   readonly #sha256 = createHash('sha256')
   #piece: Buffer = Buffer.allocUnsafeSlow(CHECKPOINT_IO_BYTES)
   #spare: Buffer | undefined = Buffer.allocUnsafeSlow(CHECKPOINT_IO_BYTES)
@@ -19,12 +19,12 @@ export class CheckpointSink {
   #sectionCrc: number | undefined
   offset = 0
 
-  private constructor(file: fs.promises.FileHandle) {
+  private constructor(file: FileHandle) {
     this.#file = file
   }
 
-  static async create(path: string): Promise<CheckpointSink> {
-    return new CheckpointSink(await fs.promises.open(path, 'w', 0o600))
+  static async create(path: string, files: Files = systemFiles): Promise<CheckpointSink> {
+    return new CheckpointSink(await files.open(path, 'w', 0o600))
   }
 
   /** Appends bytes, which may be used for something else once this resolves. */
@@ -66,7 +66,7 @@ export class CheckpointSink {
     await this.#writePiece()
     await this.#writing
     complete(bytes, this.#sha256.digest())
-    await writeAll(this.#file, bytes.subarray(hashed))
+    await writeFully(this.#file, bytes.subarray(hashed))
     this.offset += bytes.length - hashed
     await this.#file.sync()
   }
@@ -84,7 +84,7 @@ export class CheckpointSink {
     await this.#writing
     const next = this.#spare ?? Buffer.allocUnsafeSlow(CHECKPOINT_IO_BYTES)
     this.#spare = undefined
-    this.#writing = writeAll(this.#file, bytes).then(() => {
+    this.#writing = writeFully(this.#file, bytes).then(() => {
       this.#spare = piece
     })
     // Whoever appends next, or finishes, hears of a failure.
@@ -92,9 +92,4 @@ export class CheckpointSink {
     this.#piece = next
     this.#gathered = 0
   }
-}
-
-async function writeAll(file: fs.promises.FileHandle, bytes: Buffer): Promise<void> {
-  let from = 0
-  while (from < bytes.length) from += (await file.write(bytes, from)).bytesWritten
 }

@@ -9,11 +9,11 @@
  */
 import { randomUUID } from 'node:crypto'
 import { migrations } from '../../migrations/index.ts'
-import { openClassicEngine } from '../engine/classic.ts'
 import { syncEngineFiles } from '../engine/directory.ts'
 import type { Engine } from '../engine/engine.ts'
 import { logKey } from '../engine/keyspaces.ts'
 import { migrate } from '../engine/migration.ts'
+import type { EnginePlatform } from '../engine/open.ts'
 import { putService } from '../log/apply.ts'
 import { encodeEntry, type LoggedEvent } from '../log/entry.ts'
 import { ServiceState, StoreState } from '../log/state.ts'
@@ -78,8 +78,8 @@ export class StoreBuilder {
   }
 
   /** Returns how many timers the store has. */
-  async build(directory: string): Promise<number> {
-    const engine = await openClassicEngine(directory, checkOptions({}).engine, false)
+  async build(directory: string, { files, openEngine }: EnginePlatform): Promise<number> {
+    const engine = await openEngine(directory, checkOptions({}).engine, false)
     try {
       const loader = new TimerLoader(engine)
       for (const [i, source] of this.#sources.entries()) {
@@ -93,13 +93,13 @@ export class StoreBuilder {
       await this.#writeState(engine)
       const { storeId, maxParallelism } = this.#state
       const record = { formatVersion: 0, storeId, maxParallelism, keyGroups: this.#keyGroups }
-      await migrate(engine, directory, migrations, record)
+      await migrate(files, engine, directory, migrations, record)
       // Into tables, which LevelDB puts on disk before it lets go of its log.
       await engine.flush()
       return Array.from(this.#state.queues()).reduce((sum, { decided }) => sum + decided.count, 0)
     } finally {
       await engine.close()
-      await syncEngineFiles(directory)
+      await syncEngineFiles(files, directory)
     }
   }
 

@@ -53,11 +53,11 @@ export class WorkerThread {
   #closing = false
   ended = false
 
-  constructor(realPath: string, sizes: WorkerStart['sizes']) {
+  constructor(realPath: string, sizes: WorkerStart['sizes'], begin?: URL) {
     const fromSource = import.meta.url.endsWith('.ts')
     const entry = new URL(fromSource ? './worker.ts' : './worker.js', import.meta.url)
     const start: WorkerStart = { entry: entry.href, realPath, sizes }
-    const script = fromSource ? new URL('./worker-bootstrap.mjs', import.meta.url) : entry
+    const script = begin ?? (fromSource ? new URL('./worker-bootstrap.mjs', import.meta.url) : entry)
     // Options of the process, such as --input-type, are not for this thread: some would keep it from starting.
     this.#worker = new Worker(script, { name: 'tidemark-checkpoint', workerData: start, execArgv: [] })
     this.#worker.unref()

@@ -4,11 +4,10 @@
  * - It gets its name only when all its bytes are on disk, were read again and were found right. Whatever goes wrong
  *   before, nothing is left.
  */
-import fs from 'node:fs'
 import { join } from 'node:path'
 import { isCorruptionError } from '../engine/classic.ts'
-import { syncDirectory } from '../engine/directory.ts'
 import { TidemarkError } from '../errors.ts'
+import { type Files, syncDirectory, systemFiles } from '../files.ts'
 import { type CheckpointCut, checkpointFileName, temporaryFileName, type WrittenCheckpoint } from './cut.ts'
 import { CheckpointReader } from './reader.ts'
 import { CheckpointSink } from './sink.ts'
@@ -27,23 +26,24 @@ export async function writeWholeFile(
   cut: CheckpointCut,
   signal: AbortSignal | undefined,
   write: (sink: CheckpointSink) => Promise<WrittenContent>,
+  files: Files = systemFiles,
 ): Promise<WrittenCheckpoint> {
   throwIfAborted(signal, 'checkpoint')
   const path = join(directory, checkpointFileName(cut))
   // Where the file is so far.
   let place = join(directory, temporaryFileName(cut))
   try {
-    await fs.promises.mkdir(directory, { recursive: true, mode: 0o700 })
-    const written = await writeContent(place, write)
-    await verifyWritten(place, signal)
+    await files.mkdir(directory, { recursive: true, mode: 0o700 })
+    const written = await writeContent(place, write, files)
+    await verifyWritten(place, signal, files)
     throwIfAborted(signal, 'checkpoint')
-    await fs.promises.rename(place, path)
+    await files.rename(place, path)
     place = path
-    await syncDirectory(directory)
+    await syncDirectory(files, directory)
     return { path, ...written }
   } catch (error) {
     // Where even that fails, what failed first is what to tell.
-    await fs.promises.rm(place, { force: true }).catch(() => {})
+    await files.rm(place, { force: true }).catch(() => {})
     throw failedWith(error, path)
   }
 }
@@ -51,8 +51,9 @@ export async function writeWholeFile(
 async function writeContent(
   path: string,
   write: (sink: CheckpointSink) => Promise<WrittenContent>,
+  files: Files,
 ): Promise<WrittenContent> {
-  const sink = await CheckpointSink.create(path)
+  const sink = await CheckpointSink.create(path, files)
   try {
     return await write(sink)
   } finally {
@@ -60,10 +61,10 @@ async function writeContent(
   }
 }
 
-async function verifyWritten(path: string, signal: AbortSignal | undefined): Promise<void> {
+async function verifyWritten(path: string, signal: AbortSignal | undefined, files: Files): Promise<void> {
   try {
     // Header and index, too, are read as a restore will read them: what they say must be what can be believed.
-    const reader = await CheckpointReader.open(path)
+    const reader = await CheckpointReader.open(path, files)
     await reader.verify(signal).finally(() => reader.close())
   } catch (cause) {
     const message = `it does not read as it was written: ${(cause as Error).message}`

@@ -9,6 +9,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { Engine } from '../engine/engine.ts'
 import { TidemarkError } from '../errors.ts'
+import type { Files } from '../files.ts'
 import { CHECKPOINT_BLOCK_BYTES } from '../limits.ts'
 import { Assembler } from './assembler.ts'
 import { takePieces } from './assist.ts'
@@ -31,6 +32,8 @@ export interface WriteOptions {
   work?: SharedWork
   /** To others that make blocks of this file (assist.ts); whoever gave these ports ends the assistance. */
   assistants?: readonly MessagePort[]
+  /** Default: those of the machine. */
+  files?: Files
 }
 
 /** Writes the full checkpoint of a cut into a directory, which is made where it is missing. */
@@ -41,7 +44,7 @@ export function writeCheckpoint(
   options: WriteOptions = {},
 ): Promise<WrittenCheckpoint> {
   const { elapsedMs = elapsedFromNow() } = options
-  return writeWholeFile(directory, cut, options.signal, async (sink) => {
+  const write = async (sink: CheckpointSink) => {
     const headerCrc = await writeFileHead(sink, cut)
     const blocksOffset = sink.offset
     const { records, timers } = await writeBlocks(engine, cut, sink, options)
@@ -52,7 +55,8 @@ export function writeCheckpoint(
     const blocks = records.length
     const places = { blocksOffset, indexOffset, headerCrc, indexCrc }
     return writeFooter(sink, { blocks, indexFrames, timers, durationMs: elapsedMs(), ...places })
-  })
+  }
+  return writeWholeFile(directory, cut, options.signal, write, options.files)
 }
 
 /** Writes the blocks, this thread's own and those of the assistants, and proves them. */

@@ -10,6 +10,7 @@ import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 import { invalidArgument, TidemarkError } from '../errors.ts'
+import { type Files, syncDirectory, systemFiles, writeFully } from '../files.ts'
 
 export const MARKER_FILE = 'TIDEMARK'
 /** The newest stored format that this code reads and writes. */
@@ -36,17 +37,20 @@ export interface ClaimedDirectory {
 }
 
 /** Claims a directory for a store, created when absent. Throws TIDEMARK_LOCKED, _UNSUPPORTED_FORMAT, _INVALID_ARGUMENT. */
-export async function claimDirectory(location: string): Promise<ClaimedDirectory> {
+export async function claimDirectory(
+  location: string,
+  files: Files = systemFiles,
+): Promise<ClaimedDirectory> {
   if (typeof location !== 'string' || location === '' || location.includes('\0')) {
     throw invalidArgument('location must be the path of a directory')
   }
-  await makeDirectory(location)
-  const realPath = await fs.promises.realpath(location)
-  const { dev, ino } = await fs.promises.stat(realPath)
+  await makeDirectory(location, files)
+  const realPath = await files.realpath(location)
+  const { dev, ino } = await files.stat(realPath)
   const identity = `${dev}:${ino}`
   const stores = openStores()
   if (stores.has(identity) || isLockHeldByThisProcess(realPath)) throw lockedError(location)
-  const hasEngineFiles = await checkMarker(realPath, location)
+  const hasEngineFiles = await checkMarker(realPath, location, files)
   if (stores.has(identity)) throw lockedError(location)
   stores.add(identity)
   return { realPath, hasEngineFiles, release: () => stores.delete(identity) }
@@ -60,9 +64,9 @@ export function lockedError(location: string, cause?: unknown): TidemarkError {
   )
 }
 
-async function makeDirectory(location: string): Promise<void> {
+async function makeDirectory(location: string, files: Files): Promise<void> {
   try {
-    await fs.promises.mkdir(location, { recursive: true, mode: 0o700 })
+    await files.mkdir(location, { recursive: true, mode: 0o700 })
   } catch (cause) {
     throw invalidArgument(`location ${location} is not a directory and cannot be made one: ${cause}`, cause)
   }
@@ -108,18 +112,18 @@ function isLockOwner(inode: number): boolean {
  * Whether LevelDB's files must be there; throws where the directory is not ours, or newer. An empty one is marked at once:
  * a process that dies while LevelDB makes its files leaves a store in which nothing is, and no stranger's directory.
  */
-async function checkMarker(realPath: string, location: string): Promise<boolean> {
-  const files = (await fs.promises.readdir(realPath)).filter((name) => !name.startsWith(`${MARKER_FILE}.`))
-  if (files.length === 0) {
-    return (await markEmpty(realPath)) ? false : checkMarker(realPath, location)
+async function checkMarker(realPath: string, location: string, files: Files): Promise<boolean> {
+  const names = (await files.readdir(realPath)).filter((name) => !name.startsWith(`${MARKER_FILE}.`))
+  if (names.length === 0) {
+    return (await markEmpty(files, realPath)) ? false : checkMarker(realPath, location, files)
   }
-  if (!files.includes(MARKER_FILE)) {
+  if (!names.includes(MARKER_FILE)) {
     throw new TidemarkError(
       'TIDEMARK_UNSUPPORTED_FORMAT',
       `${location} is not a Tidemark store and is not empty: it was left untouched; give an empty or a new directory`,
     )
   }
-  const format = readFormat(await fs.promises.readFile(path.join(realPath, MARKER_FILE), 'utf8'))
+  const format = readFormat(await files.readFile(path.join(realPath, MARKER_FILE), 'utf8'))
   if (format === undefined) {
     throw new TidemarkError(
       'TIDEMARK_UNSUPPORTED_FORMAT',
@@ -133,12 +137,12 @@ async function checkMarker(realPath: string, location: string): Promise<boolean>
         'it was left untouched',
     )
   }
-  return format > EMPTY_FORMAT && files.some((name) => name.endsWith('.ldb') || name.startsWith('MANIFEST-'))
+  return format > EMPTY_FORMAT && names.some((name) => name.endsWith('.ldb') || name.startsWith('MANIFEST-'))
 }
 
 /** The format that a directory's marker file tells; undefined where it has none, or one that says something else. */
 export async function readMarker(location: string): Promise<number | undefined> {
-  const text = await fs.promises.readFile(path.join(location, MARKER_FILE), 'utf8').catch(() => '')
+  const text = await systemFiles.readFile(path.join(location, MARKER_FILE), 'utf8').catch(() => '')
   return readFormat(text)
 }
 
@@ -148,34 +152,34 @@ function readFormat(text: string): number | undefined {
 }
 
 /** Says in the directory what is stored there: atomically, and on disk before this resolves. */
-export async function writeMarker(realPath: string, formatVersion: number): Promise<void> {
-  const temporary = await writeMarkerAside(realPath, formatVersion)
-  await fs.promises.rename(temporary, path.join(realPath, MARKER_FILE))
-  await syncDirectory(realPath)
+export async function writeMarker(files: Files, realPath: string, formatVersion: number): Promise<void> {
+  const temporary = await writeMarkerAside(files, realPath, formatVersion)
+  await files.rename(temporary, path.join(realPath, MARKER_FILE))
+  await syncDirectory(files, realPath)
 }
 
 /** False: another process was faster, and may have stored something already. */
-async function markEmpty(realPath: string): Promise<boolean> {
-  const temporary = await writeMarkerAside(realPath, EMPTY_FORMAT)
+async function markEmpty(files: Files, realPath: string): Promise<boolean> {
+  const temporary = await writeMarkerAside(files, realPath, EMPTY_FORMAT)
   try {
-    await fs.promises.link(temporary, path.join(realPath, MARKER_FILE))
+    await files.link(temporary, path.join(realPath, MARKER_FILE))
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
     // A file system without hard links: whoever is faster there has nothing stored yet either.
-    await writeMarker(realPath, EMPTY_FORMAT)
+    await writeMarker(files, realPath, EMPTY_FORMAT)
     return true
   } finally {
-    await fs.promises.rm(temporary)
-    await syncDirectory(realPath)
+    await files.rm(temporary)
+    await syncDirectory(files, realPath)
   }
 }
 
-async function writeMarkerAside(realPath: string, formatVersion: number): Promise<string> {
+async function writeMarkerAside(files: Files, realPath: string, formatVersion: number): Promise<string> {
   const temporary = path.join(realPath, `${MARKER_FILE}.${randomBytes(4).toString('hex')}`)
-  const file = await fs.promises.open(temporary, 'wx', 0o600)
+  const file = await files.open(temporary, 'wx', 0o600)
   try {
-    await file.writeFile(`tidemark store\nformat ${formatVersion}\n`)
+    await writeFully(file, Buffer.from(`tidemark store\nformat ${formatVersion}\n`))
     await file.sync()
   } finally {
     await file.close()
@@ -183,29 +187,16 @@ async function writeMarkerAside(realPath: string, formatVersion: number): Promis
   return temporary
 }
 
-/** Puts a directory's entries on disk: what was created or renamed in it survives a power loss. */
-export async function syncDirectory(directory: string): Promise<void> {
-  const handle = await fs.promises.open(directory, 'r')
-  try {
-    await handle.sync()
-  } catch (error) {
-    // Some file systems have no such thing for directories.
-    if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error
-  } finally {
-    await handle.close()
-  }
-}
-
 /** LevelDB 1.20 syncs neither CURRENT's directory entry nor a new MANIFEST: done here, once after opening. */
-export async function syncEngineFiles(realPath: string): Promise<void> {
-  for (const name of await fs.promises.readdir(realPath)) {
+export async function syncEngineFiles(files: Files, realPath: string): Promise<void> {
+  for (const name of await files.readdir(realPath)) {
     if (name !== 'CURRENT' && !name.startsWith('MANIFEST-')) continue
-    const file = await fs.promises.open(path.join(realPath, name), 'r')
+    const file = await files.open(path.join(realPath, name), 'r')
     try {
       await file.sync()
     } finally {
       await file.close()
     }
   }
-  await syncDirectory(realPath)
+  await syncDirectory(files, realPath)
 }

@@ -6,6 +6,7 @@
  * - A step's own work must be harmless when done twice; its last batch carries the new version, so it ends atomically.
  */
 import { TidemarkError } from '../errors.ts'
+import type { Files } from '../files.ts'
 import { verifiedBody, withChecksum } from '../timer/checksum.ts'
 import { writeMarker } from './directory.ts'
 import type { Engine, EngineBatch } from './engine.ts'
@@ -45,6 +46,7 @@ export function putStoreRecord(batch: EngineBatch, record: StoreRecord): void {
 
 /** Brings a store to the newest format, step by step; `fresh` is what a new one becomes. */
 export async function migrate(
+  files: Files,
   engine: Engine,
   realPath: string,
   migrations: readonly Migration[],
@@ -53,7 +55,7 @@ export async function migrate(
   let record = readStoreRecord(engine) ?? fresh
   for (const migration of migrations) {
     if (migration.version <= record.formatVersion) continue
-    await writeMarker(realPath, migration.version)
+    await writeMarker(files, realPath, migration.version)
     const last = await migration.up(engine, record)
     record = { ...last.record, formatVersion: migration.version }
     putStoreRecord(last.batch, record)

@@ -6,6 +6,7 @@ import type { PeriodicCheckpointOptions } from '../../src/checkpoint/periodicopt
 import type { CheckpointTaker, TakeOptions } from '../../src/checkpoint/periodicparts.ts'
 import { Turns } from '../../src/checkpoint/turns.ts'
 import { TidemarkError } from '../../src/errors.ts'
+import { systemFiles } from '../../src/files.ts'
 import type { Clock } from '../../src/index.ts'
 import { turns } from '../support/eventually.ts'
 import { withDirectory } from '../support/store.ts'
@@ -86,6 +87,7 @@ export async function withHeld(
     let refusal: TidemarkError | undefined
     const checkpoints = new CheckpointCoordinator({
       taker,
+      files: systemFiles,
       clock,
       storeId: 'mine',
       nextVersion: () => taker.held.length + 1,

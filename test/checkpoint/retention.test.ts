@@ -9,6 +9,7 @@ import * as assert from 'uvu/assert'
 import { type CheckpointInfo, chainFinder } from '../../src/checkpoint/catalog.ts'
 import { checkpointFileName, temporaryFileName } from '../../src/checkpoint/cut.ts'
 import { latestWhole, leftovers, planRetention, removeFiles } from '../../src/checkpoint/retention.ts'
+import { systemFiles } from '../../src/files.ts'
 import { rejects } from '../support/refusals.ts'
 import { withDirectory } from '../support/store.ts'
 import '../support/random.ts'
@@ -232,7 +233,7 @@ test('each removal is on disk before the next', async () => {
       return handle
     }
     try {
-      await removeFiles(directory, files, ({ path }) => calls.push(`told ${basename(path)}`))
+      await removeFiles(systemFiles, directory, files, ({ path }) => calls.push(`told ${basename(path)}`))
     } finally {
       fs.promises.rm = rm
       fs.promises.open = open
@@ -241,7 +242,7 @@ test('each removal is on disk before the next', async () => {
     assert.equal(calls, ['c', 'b', 'a'].flatMap(each))
     assert.equal(await readdir(directory), [])
     // What somebody else has removed is removed.
-    await removeFiles(directory, files)
+    await removeFiles(systemFiles, directory, files)
   })
 })
 
@@ -255,7 +256,12 @@ test('where a file cannot be removed, none of those that it builds on goes', asy
       return rm(path, options)
     }
     try {
-      await rejects(removeFiles(directory, files), 'TIDEMARK_FAILED', '/b could not be removed', 'EPERM')
+      await rejects(
+        removeFiles(systemFiles, directory, files),
+        'TIDEMARK_FAILED',
+        '/b could not be removed',
+        'EPERM',
+      )
     } finally {
       fs.promises.rm = rm
     }

@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert'
 import { migrations } from '../../migrations/index.ts'
 import { FORMAT_VERSION, MARKER_FILE } from '../../src/engine/directory.ts'
 import { type Migration, migrate, readStoreRecord } from '../../src/engine/migration.ts'
+import { systemFiles } from '../../src/files.ts'
 import { SlowEngine } from '../support/engine.ts'
 import { temporaryDirectory } from '../support/tmp.ts'
 
@@ -47,9 +48,12 @@ test('what is missing is applied in order, and nothing twice', async () => {
   const directory = temporaryDirectory('migration')
   const ran: number[] = []
   const steps = [step(1, 1, ran), step(2, 0, ran), step(3, 2, ran)]
-  assert.is((await migrate(engine, directory, steps.slice(0, 1), fresh)).formatVersion, 1)
-  assert.is((await migrate(engine, directory, steps, fresh)).formatVersion, 3)
-  assert.is((await migrate(engine, directory, steps, { ...fresh, storeId: 'other' })).storeId, 'store')
+  assert.is((await migrate(systemFiles, engine, directory, steps.slice(0, 1), fresh)).formatVersion, 1)
+  assert.is((await migrate(systemFiles, engine, directory, steps, fresh)).formatVersion, 3)
+  assert.is(
+    (await migrate(systemFiles, engine, directory, steps, { ...fresh, storeId: 'other' })).storeId,
+    'store',
+  )
   assert.equal(ran, [1, 2, 3])
   assert.is(markedFormat(directory), 3)
 })
@@ -60,7 +64,7 @@ test('a migration that failed at any write is resumed by the next open', async (
     const directory = temporaryDirectory('migration')
     const steps = [step(1, 2, []), step(2, 2, [])]
     engine.failWrite = failWrite
-    const failed = await migrate(engine, directory, steps, fresh).then(
+    const failed = await migrate(systemFiles, engine, directory, steps, fresh).then(
       () => false,
       () => true,
     )
@@ -69,7 +73,7 @@ test('a migration that failed at any write is resumed by the next open', async (
     // Whoever is too old for the step that began must see it, whatever was written.
     assert.is(markedFormat(directory), reached + 1)
     engine.failWrite = 0
-    const record = await migrate(engine, directory, steps, fresh)
+    const record = await migrate(systemFiles, engine, directory, steps, fresh)
     assert.equal(record, { ...fresh, formatVersion: 2 })
     const written = await engine.scan({ from: 'x', to: 'y', limit: 100 }).read()
     assert.is(written.length, 6)

@@ -23,6 +23,7 @@ export const layers: readonly (readonly string[])[] = [
   ['src/admin/'],
   ['src/testing.ts'],
   ['src/store.ts'],
+  ['src/platform.ts'],
   ['src/migrating/'],
   ['src/definition.ts'],
   ['src/service.ts'],
@@ -32,7 +33,7 @@ export const layers: readonly (readonly string[])[] = [
   ['src/log/'],
   ['src/engine/'],
   ['src/timer/'],
-  ['src/options.ts', 'src/clock.ts', 'src/limits.ts', 'src/errors.ts'],
+  ['src/options.ts', 'src/clock.ts', 'src/files.ts', 'src/limits.ts', 'src/errors.ts'],
 ]
 
 const importersOfMigrations = ['src/store.ts', 'src/checkpoint/', 'src/admin/']
