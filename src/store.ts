@@ -38,6 +38,7 @@ import { RetiredTimers } from './snapshot/retired.ts'
 import { RunningSnapshots } from './snapshot/running.ts'
 import { Snapshot } from './snapshot/snapshot.ts'
 import { type Finding, verifyStore } from './snapshot/verify.ts'
+import { reached } from './steps.ts'
 import { TimerCodec } from './timer/codec.ts'
 import { parseSchemas } from './timer/schematext.ts'
 import { ownerOf } from './timer/servicename.ts'
@@ -100,15 +101,21 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
   static async openOn(platform: Platform, location: string, options: StoreOptions = {}): Promise<TimerStore> {
     const { files } = platform
     const checked = checkOptions(options)
+    reached('open.beforeClaim')
     const directory = await claimDirectory(location, files)
+    reached('open.afterClaim')
     let engine: Engine | undefined
     try {
       engine = await openEngine(location, directory, checked.engine, platform)
+      reached('open.afterEngine')
       const fresh: StoreRecord = freshRecord(defaultMaxParallelism(checked.maxParallelism))
       const record = await migrate(files, engine, directory.realPath, migrations, fresh)
+      reached('open.afterFormat')
       checkParallelism(location, record, checked)
       const { state, retention } = await loadState(engine, record, checked.engine.writeBufferBytes)
+      reached('open.afterLog')
       if (checked.durability === 'disk') await syncEngineFiles(files, directory.realPath)
+      reached('open.afterSync')
       return new TimerStore({
         platform,
         location,
@@ -325,22 +332,28 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
 
   async #close(): Promise<void> {
     const { engine, directory, retention } = this.#opened
+    reached('close.begun')
     const compacted = this.#compactor.stop()
     try {
       await this.#firing.stop()
+      reached('close.afterHandlers')
       const stopped = this.checkpoints.stop()
       await this.#checkpointer.abort()
       await stopped
+      reached('close.afterCheckpoints')
       this.#running.releaseAll()
       await this.#purger.stop()
       await compacted
       await this.#trimmer.stop()
       const healthy = await this.#pipeline.end()
+      reached('close.afterCommits')
       await this.#checkpointer.close()
+      reached('close.afterWriters')
       if (healthy) await trimOnClose(engine, retention)
     } finally {
       await engine.close()
       directory.release()
+      reached('close.afterEngine')
     }
   }
 

@@ -17,6 +17,7 @@ import type { LogHold, LogRetention } from '../log/retention.ts'
 import type { CheckedOptions } from '../options.ts'
 import { type Cut, takeCut } from '../snapshot/cut.ts'
 import type { RunningSnapshots } from '../snapshot/running.ts'
+import { reached } from '../steps.ts'
 import type { CheckpointWriters } from './client.ts'
 import type { CheckpointBase, CheckpointCut, CheckpointKind, WrittenCheckpoint } from './cut.ts'
 import { baseOf, type Lineage, Lineages, lookAt, worthwhileLogCharacters } from './lineage.ts'
@@ -98,6 +99,7 @@ export class Checkpointer {
     let cut: Cut | undefined
     let createdMs = 0
     try {
+      reached('checkpoint.beforeCut')
       cut = await takeCut(pipeline, snapshots, (version) => {
         createdMs = this.#parts.options.clock.now()
         if (options.incremental !== true) return
@@ -106,13 +108,16 @@ export class Checkpointer {
           holds.push(retention.hold(first, Number.POSITIVE_INFINITY))
         }
       })
+      reached('checkpoint.afterCut')
       const base = options.incremental === true ? await this.#baseFor(id, directory, cut, options) : undefined
+      reached('checkpoint.afterBase')
       const told = this.#describe(id, createdMs, cut, base, options, metadata)
       const either = [this.#closing.signal, ...(options.signal === undefined ? [] : [options.signal])]
       const written = await this.#parts.writers.run(told, directory, {
         ...options,
         signal: AbortSignal.any(either),
       })
+      reached('checkpoint.afterRun')
       const seen = await lookAt(written.path, this.#parts.files)
       this.#completed(directory, told, { ...written, seen }, holds[1])
       return summaryOf(told, written, performance.now() - startMs)
@@ -120,6 +125,7 @@ export class Checkpointer {
       cut?.running.release()
       this.#idsUnderWay.delete(id)
       for (const hold of holds) if (this.#holds.get(path.resolve(directory)) !== hold) retention.release(hold)
+      reached('checkpoint.afterRelease')
     }
   }
 

@@ -7,6 +7,7 @@
  */
 import type { Engine, EngineBatch } from '../engine/engine.ts'
 import { RESTORE_BATCH_CHARACTERS, RESTORE_BATCH_ENTRIES, RESTORE_RUN_TIMERS } from '../limits.ts'
+import { reached } from '../steps.ts'
 import { IDENTITY_QUEUE_END } from '../timer/identity.ts'
 import type { DecodedBlock } from './blockdecoder.ts'
 import { DueRun } from './duerun.ts'
@@ -38,9 +39,15 @@ class BatchWriter {
     this.#characters = 0
     await this.#writing
     if (batch === undefined) return
-    this.#writing = this.#engine.write(batch, false)
+    this.#writing = this.#write(batch)
     // Whoever sends next, or flushes, hears of a failure.
     this.#writing.catch(() => {})
+  }
+
+  async #write(batch: EngineBatch): Promise<void> {
+    reached('restore.beforeBatch')
+    await this.#engine.write(batch, false)
+    reached('restore.afterBatch')
   }
 
   /** Has everything so far made into tables. */

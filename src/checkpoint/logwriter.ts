@@ -9,6 +9,7 @@ import type { Engine } from '../engine/engine.ts'
 import { TidemarkError } from '../errors.ts'
 import { CHECKPOINT_BLOCK_BYTES } from '../limits.ts'
 import { readKept } from '../log/tail.ts'
+import { reached } from '../steps.ts'
 import { type CheckpointCut, totalTimers, type WrittenCheckpoint } from './cut.ts'
 import { writeFileHead, writeFooter } from './fileends.ts'
 import { LOG_LENGTH_BYTES } from './format.ts'
@@ -38,6 +39,7 @@ async function writeLog(
   const headerCrc = await writeFileHead(sink, cut)
   const blocksOffset = sink.offset
   const frames = new LogFrames(sink)
+  reached('checkpoint.beforeLog')
   const timers = totalTimers(cut.services)
   const report = throttled(onProgress)
   for await (const value of provedEntries(engine, cut)) {
@@ -46,6 +48,7 @@ async function writeLog(
     report({ timers, bytes: sink.offset, total: timers })
   }
   await frames.end()
+  reached('checkpoint.afterLog')
   return writeFooter(sink, {
     blocks: frames.count,
     indexFrames: 0,

@@ -12,6 +12,7 @@ import { RESTORE_BATCH_CHARACTERS, RESTORE_BATCH_ENTRIES } from '../limits.ts'
 import { putTimer } from '../log/apply.ts'
 import { type LoggedEvent, type ParsedEntry, parseEvents } from '../log/entry.ts'
 import type { QueueState, StoreState } from '../log/state.ts'
+import { reached } from '../steps.ts'
 import { addToSetHash, removeFromSetHash } from '../timer/checksum.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
 import { IDENTITY_QUEUE_END, timestampText } from '../timer/identity.ts'
@@ -76,7 +77,10 @@ export class LogReplayer {
       if ('entry' in step) this.#endEntry(step.entry)
       else this.#apply(batch, standing, step.event, step.identity, step.version)
     }
-    if (standing.size > 0) await this.#parts.engine.write(batch, false)
+    if (standing.size === 0) return
+    reached('restore.beforeReplay')
+    await this.#parts.engine.write(batch, false)
+    reached('restore.afterReplay')
   }
 
   #isWanted(identity: string): boolean {

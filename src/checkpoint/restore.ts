@@ -10,6 +10,7 @@ import path from 'node:path'
 import { type EnginePlatform, systemEngine } from '../engine/open.ts'
 import { invalidArgument, TidemarkError } from '../errors.ts'
 import { type Files, syncDirectory } from '../files.ts'
+import { reached } from '../steps.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
 import type { CheckpointChain } from './chain.ts'
 import { type Rehearsed, rehearse } from './rehearsal.ts'
@@ -216,12 +217,17 @@ async function buildBeside<T>(
 ): Promise<T> {
   let place = `${target}.restoring-${process.pid}-${randomBytes(4).toString('hex')}`
   try {
+    reached('restore.beforeDirectory')
     await files.mkdir(place, { recursive: true, mode: 0o700 })
+    reached('restore.afterDirectory')
     const built = await build(await files.realpath(place))
     await refuseExisting(files, target)
+    reached('restore.beforeRename')
     await files.rename(place, target)
+    reached('restore.afterRename')
     place = target
     await syncDirectory(files, path.dirname(target))
+    reached('restore.afterDirectorySync')
     return built
   } catch (error) {
     // Where even that fails, what failed first is what to tell.

@@ -11,6 +11,7 @@
 import { basename } from 'node:path'
 import { TidemarkError } from '../errors.ts'
 import { type Files, syncDirectory } from '../files.ts'
+import { reached } from '../steps.ts'
 import { type CheckpointInfo, chainFinder } from './catalog.ts'
 import { checkpointFileName, temporarySuffix } from './cut.ts'
 
@@ -83,8 +84,11 @@ export async function removeFiles<T extends { path: string }>(
 ): Promise<void> {
   for (const file of removed) {
     try {
+      reached('retention.beforeRemove')
       await files.rm(file.path, { force: true })
+      reached('retention.afterRemove')
       await syncDirectory(files, directory)
+      reached('retention.afterSync')
     } catch (cause) {
       const message = `${file.path} could not be removed (${(cause as Error).message}): see to it, or remove it`
       throw new TidemarkError('TIDEMARK_FAILED', message, { cause })

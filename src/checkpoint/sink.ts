@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { type FileHandle, type Files, systemFiles, writeFully } from '../files.ts'
 import { CHECKPOINT_IO_BYTES } from '../limits.ts'
+import { reached } from '../steps.ts'
 
 export class CheckpointSink {
   readonly #file: FileHandle
@@ -66,15 +67,23 @@ export class CheckpointSink {
     await this.#writePiece()
     await this.#writing
     complete(bytes, this.#sha256.digest())
-    await writeFully(this.#file, bytes.subarray(hashed))
+    await this.#write(bytes.subarray(hashed))
     this.offset += bytes.length - hashed
+    reached('checkpoint.beforeSync')
     await this.#file.sync()
+    reached('checkpoint.afterSync')
   }
 
   /** Closes the file, finished or not. */
   async close(): Promise<void> {
     await this.#writing.catch(() => {})
     await this.#file.close()
+  }
+
+  async #write(bytes: Buffer): Promise<void> {
+    reached('checkpoint.beforeWrite')
+    await writeFully(this.#file, bytes)
+    reached('checkpoint.afterWrite')
   }
 
   async #writePiece(): Promise<void> {
@@ -84,7 +93,7 @@ export class CheckpointSink {
     await this.#writing
     const next = this.#spare ?? Buffer.allocUnsafeSlow(CHECKPOINT_IO_BYTES)
     this.#spare = undefined
-    this.#writing = writeFully(this.#file, bytes).then(() => {
+    this.#writing = this.#write(bytes).then(() => {
       this.#spare = piece
     })
     // Whoever appends next, or finishes, hears of a failure.

@@ -18,6 +18,7 @@ import { putService } from '../log/apply.ts'
 import { encodeEntry, type LoggedEvent } from '../log/entry.ts'
 import { ServiceState, StoreState } from '../log/state.ts'
 import { checkOptions } from '../options.ts'
+import { reached } from '../steps.ts'
 import { addToSetHash } from '../timer/checksum.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
 import { ownersOf } from '../timer/servicename.ts'
@@ -81,25 +82,31 @@ export class StoreBuilder {
   async build(directory: string, { files, openEngine }: EnginePlatform): Promise<number> {
     const engine = await openEngine(directory, checkOptions({}).engine, false)
     try {
+      reached('restore.beforeBlocks')
       const loader = new TimerLoader(engine)
       for (const [i, source] of this.#sources.entries()) {
         await this.#loadBlocks(loader, source, this.#translations[i]!)
       }
       await loader.end()
+      reached('restore.afterBlocks')
       for (const [i, source] of this.#sources.entries()) {
         await this.#replayLog(engine, source, this.#translations[i]!)
       }
       if (this.#sources.length === 1) this.#proveTotals(this.#sources[0]!)
+      reached('restore.beforeState')
       await this.#writeState(engine)
+      reached('restore.afterState')
       const { storeId, maxParallelism } = this.#state
       const record = { formatVersion: 0, storeId, maxParallelism, keyGroups: this.#keyGroups }
       await migrate(files, engine, directory, migrations, record)
       // Into tables, which LevelDB puts on disk before it lets go of its log.
       await engine.flush()
+      reached('restore.afterFlush')
       return Array.from(this.#state.queues()).reduce((sum, { decided }) => sum + decided.count, 0)
     } finally {
       await engine.close()
       await syncEngineFiles(files, directory)
+      reached('restore.afterSync')
     }
   }
 

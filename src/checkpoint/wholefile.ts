@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { isCorruptionError } from '../engine/classic.ts'
 import { TidemarkError } from '../errors.ts'
 import { type Files, syncDirectory, systemFiles } from '../files.ts'
+import { reached } from '../steps.ts'
 import { type CheckpointCut, checkpointFileName, temporaryFileName, type WrittenCheckpoint } from './cut.ts'
 import { CheckpointReader } from './reader.ts'
 import { CheckpointSink } from './sink.ts'
@@ -33,13 +34,18 @@ export async function writeWholeFile(
   // Where the file is so far.
   let place = join(directory, temporaryFileName(cut))
   try {
+    reached('checkpoint.beforeDirectory')
     await files.mkdir(directory, { recursive: true, mode: 0o700 })
     const written = await writeContent(place, write, files)
     await verifyWritten(place, signal, files)
+    reached('checkpoint.afterVerify')
     throwIfAborted(signal, 'checkpoint')
+    reached('checkpoint.beforeRename')
     await files.rename(place, path)
+    reached('checkpoint.afterRename')
     place = path
     await syncDirectory(files, directory)
+    reached('checkpoint.afterDirectorySync')
     return { path, ...written }
   } catch (error) {
     // Where even that fails, what failed first is what to tell.
@@ -53,7 +59,9 @@ async function writeContent(
   write: (sink: CheckpointSink) => Promise<WrittenContent>,
   files: Files,
 ): Promise<WrittenContent> {
+  reached('checkpoint.beforeCreate')
   const sink = await CheckpointSink.create(path, files)
+  reached('checkpoint.afterCreate')
   try {
     return await write(sink)
   } finally {

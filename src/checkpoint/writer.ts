@@ -11,6 +11,7 @@ import type { Engine } from '../engine/engine.ts'
 import { TidemarkError } from '../errors.ts'
 import type { Files } from '../files.ts'
 import { CHECKPOINT_BLOCK_BYTES } from '../limits.ts'
+import { reached } from '../steps.ts'
 import { Assembler } from './assembler.ts'
 import { takePieces } from './assist.ts'
 import { type CheckpointCut, totalTimers, type WrittenCheckpoint } from './cut.ts'
@@ -47,7 +48,9 @@ export function writeCheckpoint(
   const write = async (sink: CheckpointSink) => {
     const headerCrc = await writeFileHead(sink, cut)
     const blocksOffset = sink.offset
+    reached('checkpoint.beforeBlocks')
     const { records, timers } = await writeBlocks(engine, cut, sink, options)
+    reached('checkpoint.afterBlocks')
     const indexOffset = sink.offset
     sink.beginSection()
     const indexFrames = await writeIndex(sink, records)

@@ -11,6 +11,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { invalidArgument, TidemarkError } from '../errors.ts'
 import { type Files, syncDirectory, systemFiles, writeFully } from '../files.ts'
+import { reached } from '../steps.ts'
 
 export const MARKER_FILE = 'TIDEMARK'
 /** The newest stored format that this code reads and writes. */
@@ -154,15 +155,20 @@ function readFormat(text: string): number | undefined {
 /** Says in the directory what is stored there: atomically, and on disk before this resolves. */
 export async function writeMarker(files: Files, realPath: string, formatVersion: number): Promise<void> {
   const temporary = await writeMarkerAside(files, realPath, formatVersion)
+  reached('marker.beforeName')
   await files.rename(temporary, path.join(realPath, MARKER_FILE))
+  reached('marker.afterName')
   await syncDirectory(files, realPath)
+  reached('marker.afterSync')
 }
 
 /** False: another process was faster, and may have stored something already. */
 async function markEmpty(files: Files, realPath: string): Promise<boolean> {
   const temporary = await writeMarkerAside(files, realPath, EMPTY_FORMAT)
   try {
+    reached('marker.beforeName')
     await files.link(temporary, path.join(realPath, MARKER_FILE))
+    reached('marker.afterName')
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
@@ -172,11 +178,13 @@ async function markEmpty(files: Files, realPath: string): Promise<boolean> {
   } finally {
     await files.rm(temporary)
     await syncDirectory(files, realPath)
+    reached('marker.afterSync')
   }
 }
 
 async function writeMarkerAside(files: Files, realPath: string, formatVersion: number): Promise<string> {
   const temporary = path.join(realPath, `${MARKER_FILE}.${randomBytes(4).toString('hex')}`)
+  reached('marker.beforeWrite')
   const file = await files.open(temporary, 'wx', 0o600)
   try {
     await writeFully(file, Buffer.from(`tidemark store\nformat ${formatVersion}\n`))
@@ -184,6 +192,7 @@ async function writeMarkerAside(files: Files, realPath: string, formatVersion: n
   } finally {
     await file.close()
   }
+  reached('marker.afterWrite')
   return temporary
 }
 

@@ -7,6 +7,7 @@
  */
 import { TidemarkError } from '../errors.ts'
 import type { Files } from '../files.ts'
+import { reached } from '../steps.ts'
 import { verifiedBody, withChecksum } from '../timer/checksum.ts'
 import { writeMarker } from './directory.ts'
 import type { Engine, EngineBatch } from './engine.ts'
@@ -59,7 +60,9 @@ export async function migrate(
     const last = await migration.up(engine, record)
     record = { ...last.record, formatVersion: migration.version }
     putStoreRecord(last.batch, record)
+    reached('format.beforeWrite')
     await engine.write(last.batch, true)
+    reached('format.afterWrite')
   }
   return record
 }

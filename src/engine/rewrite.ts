@@ -9,6 +9,7 @@
  *   tables are numbered as they are written, and only those that stood at the beginning are taken.
  */
 import { COMPACTION_PIECE_BYTES } from '../limits.ts'
+import { reached } from '../steps.ts'
 import type { Engine, EngineBatch } from './engine.ts'
 import { compareTables, type Table } from './tables.ts'
 
@@ -38,8 +39,11 @@ export async function rewriteTables({ engine, write, afterPiece }: RewriteParts)
       tried.add(number)
       batch.del(smallest + MARK_END)
     }
+    reached('compaction.beforeMarks')
     await write(batch)
+    reached('compaction.afterMarks')
     await engine.compactRange(piece[0]!.smallest, piece.at(-1)!.largest)
+    reached('compaction.afterMerge')
     if (!(await afterPiece(performance.now() - startMs))) return
   }
 }

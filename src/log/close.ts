@@ -5,6 +5,7 @@
  */
 import type { Engine } from '../engine/engine.ts'
 import { logKey, META_TRIMMED } from '../engine/keyspaces.ts'
+import { reached } from '../steps.ts'
 import { verifiedBody, withChecksum } from '../timer/checksum.ts'
 import { countLength, decodeCount, encodeCount } from '../timer/text.ts'
 import type { KeptLog, LogRetention } from './retention.ts'
@@ -13,7 +14,9 @@ const TRIM_BATCH_ENTRIES = 10_000
 
 /** Flushes the engine, then trims the log up to its newest anchor: with nothing left to replay, nothing can be lost. */
 export async function trimOnClose(engine: Engine, retention: LogRetention): Promise<void> {
+  reached('close.beforeFlush')
   await engine.flush()
+  reached('close.afterFlush')
   while (await trimSome(engine, retention, TRIM_BATCH_ENTRIES));
 }
 
@@ -27,7 +30,9 @@ export async function trimSome(engine: Engine, retention: LogRetention, most: nu
   const { newest, oldest, tail, bytes } = retention
   const kept = [newest, oldest, tail, bytes].map(encodeCount).join('')
   batch.put(META_TRIMMED, withChecksum(META_TRIMMED, kept))
+  reached('trim.beforeRecord')
   await engine.write(batch, true)
+  reached('trim.afterRecord')
   return true
 }
 

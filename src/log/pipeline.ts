@@ -10,6 +10,7 @@
 import { inNextTurn } from '../clock.ts'
 import type { Engine } from '../engine/engine.ts'
 import { TidemarkError } from '../errors.ts'
+import { reached } from '../steps.ts'
 import { parseStored } from '../timer/stored.ts'
 import { CallQueue, type Taken } from './callqueue.ts'
 import { answerCall, type Call } from './calls.ts'
@@ -209,6 +210,7 @@ export class CommitPipeline {
     this.#reading = true
     try {
       const overlays = this.#decidedChanges()
+      reached('commit.beforeRead')
       const reads = await readFor(this.#parts.engine, taken, overlays)
       if (this.#prepared !== undefined) {
         await new Promise<void>((resolve) => {
@@ -229,7 +231,9 @@ export class CommitPipeline {
   }
 
   #decide(taken: Taken, reads: CallReads, overlays: Changes[]): CommitUnderWay {
+    reached('commit.beforeDecide')
     const { decided, calls } = this.#decider.decide(taken, reads, overlays)
+    reached('commit.afterDecide')
     this.#queue.decided(taken)
     this.#parts.onDecided(decided.commit)
     return { ...decided, calls }
@@ -241,6 +245,7 @@ export class CommitPipeline {
       this.#onWritten(underWay)
       return
     }
+    reached('commit.beforeWrite')
     this.#parts.engine.write(underWay.batch, this.#parts.flushToDisk).then(
       () => this.#onWritten(underWay),
       (error) => this.fail(error),
@@ -249,6 +254,7 @@ export class CommitPipeline {
 
   #onWritten(underWay: CommitUnderWay): void {
     if (this.#failure !== undefined) return
+    reached('commit.afterWrite')
     const next = this.#prepared
     this.#prepared = undefined
     this.#writing = undefined
@@ -273,5 +279,6 @@ export class CommitPipeline {
     for (const { service, watermark } of commit.watermarks) service.appliedWatermark = watermark
     this.#parts.onApplied(commit)
     for (const call of calls) answerCall(call)
+    reached('commit.afterAnswers')
   }
 }

@@ -8,6 +8,7 @@ import { nextTurn } from '../clock.ts'
 import type { Engine } from '../engine/engine.ts'
 import { logKey } from '../engine/keyspaces.ts'
 import { LOG_TRIM_SLICE_ENTRIES, SCAN_CHUNK_BYTES } from '../limits.ts'
+import { reached } from '../steps.ts'
 import type { CommitPipeline } from './pipeline.ts'
 import type { LogRetention } from './retention.ts'
 
@@ -47,7 +48,9 @@ export class LogTrimmer {
       // A hold often ends where another begins: see what is free when both are done.
       await nextTurn()
       while (!this.#stopped && this.#retention.freeBefore > this.#retention.oldest) {
+        reached('trim.beforeSlice')
         if (!(await this.#trimSlice())) return
+        reached('trim.afterSlice')
       }
     } catch (error) {
       // A failed store tells its callers itself.

@@ -24,6 +24,7 @@ import type { Call, Settle, TimerCall } from '../log/calls.ts'
 import type { CommitPipeline } from '../log/pipeline.ts'
 import type { QueueState, ServiceState } from '../log/state.ts'
 import { type Listed, listDue } from '../snapshot/listing.ts'
+import { reached } from '../steps.ts'
 import type { TimerCodec } from '../timer/codec.ts'
 import { migratingName } from '../timer/servicename.ts'
 import { parseStored } from '../timer/stored.ts'
@@ -66,7 +67,9 @@ export class Migration {
   /** Returns the service that has the name then. Rejects where a timer cannot be converted, as `Conversion` says. */
   async run(): Promise<ServiceState> {
     const from = this.#from
+    reached('migration.beforeTry')
     for (const domain of DOMAINS) await this.#try(from[domain])
+    reached('migration.afterTry')
     const name = migratingName(from.name)
     const schemas = this.#schemas
     const to = await this.#call<ServiceState>((settle) => ({
@@ -82,9 +85,12 @@ export class Migration {
       timestamp: from.decidedWatermark,
       settle,
     }))
+    reached('migration.afterBegin')
     for (const domain of DOMAINS) await this.#convert(from[domain], to[domain])
     if (countOf(from) > 0) throw incomplete(from)
+    reached('migration.beforeHandOver')
     await this.#call<void>((settle) => ({ kind: 'handOver', from, to, settle }))
+    reached('migration.afterHandOver')
     return to
   }
 
@@ -130,7 +136,9 @@ export class Migration {
   async #commit({ calls }: Slice, from: QueueState): Promise<void> {
     const last = calls.at(-1)
     if (last === undefined) return
+    reached('migration.beforeSlice')
     await this.#call<void>((settle) => ({ kind: 'step', calls, settle }))
+    reached('migration.afterSlice')
     // Nobody reads again over what was deleted, also not after a kill.
     if (last.timestamp > from.decided.low) from.decided.low = last.timestamp
   }

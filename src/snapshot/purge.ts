@@ -19,6 +19,7 @@ import {
 } from '../limits.ts'
 import type { CommitPipeline } from '../log/pipeline.ts'
 import type { StoreState } from '../log/state.ts'
+import { reached } from '../steps.ts'
 import { parseRetired } from '../timer/stored.ts'
 import type { RetiredTimers, Sweep } from './retired.ts'
 
@@ -151,11 +152,13 @@ export class Purger {
     else await pause(Math.min(performance.now() - startMs, MAX_PURGE_PAUSE_MS), this.#stopping.signal)
   }
 
-  #purge(keys: string[]): Promise<void> {
-    return new Promise((resolve, reject) => {
+  async #purge(keys: string[]): Promise<void> {
+    reached('purge.beforeSlice')
+    await new Promise<void>((resolve, reject) => {
       const settle = { resolve, reject }
       this.#parts.pipeline.submit({ kind: 'purge', keys, retired: keys.length, settle })
     })
+    reached('purge.afterSlice')
   }
 }
 

@@ -33,7 +33,7 @@ export const layers: readonly (readonly string[])[] = [
   ['src/log/'],
   ['src/engine/'],
   ['src/timer/'],
-  ['src/options.ts', 'src/clock.ts', 'src/files.ts', 'src/limits.ts', 'src/errors.ts'],
+  ['src/options.ts', 'src/clock.ts', 'src/files.ts', 'src/limits.ts', 'src/errors.ts', 'src/steps.ts'],
 ]
 
 const importersOfMigrations = ['src/store.ts', 'src/checkpoint/', 'src/admin/']
