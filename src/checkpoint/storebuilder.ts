@@ -79,8 +79,9 @@ export class StoreBuilder {
   }
 
   /** Returns how many timers the store has. */
-  async build(directory: string, { files, openEngine }: EnginePlatform): Promise<number> {
-    const engine = await openEngine(directory, checkOptions({}).engine, false)
+  async build(directory: string, platform: EnginePlatform): Promise<number> {
+    const { files } = platform
+    const engine = await platform.openEngine(directory, checkOptions({}).engine, false)
     try {
       reached('restore.beforeBlocks')
       const loader = new TimerLoader(engine)
