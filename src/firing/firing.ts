@@ -5,7 +5,7 @@
  *   no suspended machine leaves a due timer waiting longer.
  * - Closing starts no further handler and waits for those that run; one that does not settle in time keeps its timer.
  */
-import { type Clock, scheduleOn } from '../clock.ts'
+import { type Clock, inNextTurn, scheduleOn } from '../clock.ts'
 import type { Engine } from '../engine/engine.ts'
 import { TidemarkError } from '../errors.ts'
 import { CLOSE_HANDLER_GRACE_MS, MAX_WAKE_UP_MS } from '../limits.ts'
@@ -31,6 +31,9 @@ export class Firing {
   #wakeUpAtMs = Number.POSITIVE_INFINITY
   #cancelWakeUp: (() => void) | undefined
   #earliest = Number.POSITIVE_INFINITY
+  /** The pass of each service that was started last, and after whose end the next wake-up is looked for. */
+  readonly #passes = new Map<ServiceFiring, Promise<void>>()
+  #isRescheduling = false
 
   constructor(parts: FiringParts) {
     this.#parts = parts
@@ -107,9 +110,13 @@ export class Firing {
     cancel()
   }
 
+  /** A pass that is under way goes on; its end is awaited once, however often it was started. */
   #startPass(firing: ServiceFiring): void {
-    firing.passProcessingTime().then(
-      () => this.#reschedule(),
+    const pass = firing.passProcessingTime()
+    if (this.#passes.get(firing) === pass) return
+    this.#passes.set(firing, pass)
+    pass.then(
+      () => this.#rescheduleSoon(),
       (error) => {
         // A failed store tells its callers itself.
         if (this.#parts.pipeline.failure === undefined) this.#parts.pipeline.fail(error)
@@ -121,6 +128,16 @@ export class Firing {
     let next = Number.POSITIVE_INFINITY
     for (const firing of this.#services.values()) next = Math.min(next, firing.nextDueMs())
     return next
+  }
+
+  /** Once for all the passes that end in this turn: it looks at every service. */
+  #rescheduleSoon(): void {
+    if (this.#isRescheduling) return
+    this.#isRescheduling = true
+    inNextTurn(() => {
+      this.#isRescheduling = false
+      this.#reschedule()
+    })
   }
 
   /** Starts what is due, and sets the wake-up for what comes next. */

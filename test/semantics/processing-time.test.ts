@@ -264,6 +264,34 @@ test('9. all services share one wake-up', async () => {
   })
 })
 
+test('9. many services that start at once look at the clock as often, each, as a few do', async () => {
+  /** How often the clock is read for each of so many services. */
+  const readsEach = async (count: number): Promise<number> => {
+    let reads = 0
+    const clock = new (class extends HeldClock {
+      override now(): number {
+        reads++
+        return super.now()
+      }
+    })(20)
+    await withStore({ clock }, async (store) => {
+      const handler = recorder()
+      const services = await Promise.all(
+        Array.from({ length: count }, (_, n) => store.service(`service ${n}`, { onProcessingTime: handler })),
+      )
+      await Promise.all(
+        services.map(({ processingTime }) => processingTime.register({ key: 'a', timestamp: 10 })),
+      )
+      await eventually(() => handler.fired.length === count, 'the pass')
+      for (const { processingTime } of services) await eventually(() => processingTime.count === 0)
+    })
+    return reads / count
+  }
+  const few = await readsEach(2)
+  const many = await readsEach(14)
+  assert.ok(many <= 2 * few, `${many} reads for each of 14 services, ${few} for each of 2`)
+})
+
 test('9. the clock is read again in a pass: what becomes due meanwhile fires in it', async () => {
   const clock = new ManualClock(0)
   await withStore({ clock }, async (store) => {
