@@ -44,9 +44,6 @@ export const LOG_CHARACTERS_PER_TIMER = 100
 
 /** Entries that one iterator reads: LevelDB 1.20 must not hold one for long (FORMAT.md of the engine). */
 export const SCAN_CHUNK_ENTRIES = 4000
-/** Entries that a walk reads before it knows how long they are, and at least where they are very long. */
-export const FIRST_SCAN_CHUNK_ENTRIES = 500
-export const MIN_SCAN_CHUNK_ENTRIES = 16
 /** Retired entries that a walk reads beside a chunk of timers, at least. */
 export const MIN_RETIRED_CHUNK_ENTRIES = 64
 /** Bytes that one read of an iterator may return. */

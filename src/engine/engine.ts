@@ -23,12 +23,24 @@ export interface ScanRange {
   to: string
   /** Most entries to read. */
   limit: number
-  /** Reads no more once there are so many bytes, about: then there may be more, though fewer than `limit` were read. */
+  /** Reads no more once there are so many bytes, about: then fewer than `limit` may be a part (`isPart`). */
   maxBytes?: number
   reverse?: boolean
 }
 
 export type Entry = readonly [key: string, value: string]
+
+/** In UTF-8, of one UTF-16 unit. */
+const MAX_BYTES_PER_CHARACTER = 3
+
+/** Whether there may be more in a range than was read of it: one of the limits was reached. */
+export function isPart(entries: readonly Entry[], { limit, maxBytes }: Omit<ScanRange, 'to'>): boolean {
+  if (entries.length === limit) return true
+  if (maxBytes === undefined) return false
+  let characters = 0
+  for (const [key, value] of entries) characters += key.length + value.length
+  return characters * MAX_BYTES_PER_CHARACTER >= maxBytes
+}
 
 /** The tables of one level: 0 has the newest entries, and each other has what was moved on from the one before. */
 export interface LevelTables {

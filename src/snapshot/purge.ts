@@ -8,7 +8,7 @@
  *   the slice was: half of the time, at most, is the purge's.
  */
 import { nextTurn, pause } from '../clock.ts'
-import type { Engine, Entry } from '../engine/engine.ts'
+import { type Engine, type Entry, isPart } from '../engine/engine.ts'
 import { END, RETIRED } from '../engine/keyspaces.ts'
 import { TidemarkError } from '../errors.ts'
 import {
@@ -16,6 +16,7 @@ import {
   MAX_PURGE_PAUSE_MS,
   PURGE_SLICE_ENTRIES,
   PURGE_SLICE_MS,
+  SCAN_CHUNK_BYTES,
 } from '../limits.ts'
 import type { CommitPipeline } from '../log/pipeline.ts'
 import type { StoreState } from '../log/state.ts'
@@ -109,12 +110,12 @@ export class Purger {
     for (let after = RETIRED; found < sweep.expected && !this.#isStopped; ) {
       const startMs = performance.now()
       const version = this.#parts.state.decidedVersion
-      const limit = this.#sliceEntries
-      const entries = await this.#parts.engine.scan({ after, to: RETIRED + END, limit }).read()
+      const limits = { limit: this.#sliceEntries, maxBytes: SCAN_CHUNK_BYTES }
+      const entries = await this.#parts.engine.scan({ after, to: RETIRED + END, ...limits }).read()
       const { keys, judged } = this.#judge(entries, sweep)
       if (keys.length > 0) await this.#purge(keys)
       found += keys.length
-      if (judged === entries.length && entries.length < limit) break
+      if (judged === entries.length && !isPart(entries, limits)) break
       after = entries[judged - 1]![0]
       await this.#giveWay(startMs, version)
     }

@@ -8,16 +8,10 @@
  * - Every value's checksum is verified. A timer seen live and retired is one; two different ones are damage.
  * - While one round is merged the next is being read.
  */
-import type { Engine, Entry } from '../engine/engine.ts'
+import { type Engine, type Entry, isPart } from '../engine/engine.ts'
 import { END, TIMERS } from '../engine/keyspaces.ts'
 import { TidemarkError } from '../errors.ts'
-import {
-  FIRST_SCAN_CHUNK_ENTRIES,
-  MIN_RETIRED_CHUNK_ENTRIES,
-  MIN_SCAN_CHUNK_ENTRIES,
-  SCAN_CHUNK_BYTES,
-  SCAN_CHUNK_ENTRIES,
-} from '../limits.ts'
+import { MIN_RETIRED_CHUNK_ENTRIES, SCAN_CHUNK_BYTES, SCAN_CHUNK_ENTRIES } from '../limits.ts'
 import { CHECKSUM_CHARACTERS, checksumAtEnd, checksumOf } from '../timer/checksum.ts'
 import { parseRetired, type RetiredTimer, sinceVersionOf } from '../timer/stored.ts'
 import { compareStored } from '../timer/text.ts'
@@ -81,8 +75,6 @@ class RoundReader {
   #rest: readonly Entry[] | undefined
   /** The last identity that this view reaches to; undefined: all there is. */
   #timersEnd: string | undefined
-  /** Follows how long they are: a chunk is limited in characters, too. */
-  #limit: number
   /** Follows how many there are: what is read beyond the round is read in vain. */
   #retiredLimit: number
   #done = false
@@ -93,8 +85,7 @@ class RoundReader {
     this.#chunkEntries = chunkEntries ?? SCAN_CHUNK_ENTRIES
     this.#timersStart = { from }
     this.#retiredStart = { from: retiredText(from) }
-    this.#limit = Math.min(FIRST_SCAN_CHUNK_ENTRIES, this.#chunkEntries)
-    this.#retiredLimit = Math.min(MIN_RETIRED_CHUNK_ENTRIES, this.#limit)
+    this.#retiredLimit = Math.min(MIN_RETIRED_CHUNK_ENTRIES, this.#chunkEntries)
   }
 
   async next(): Promise<Round | undefined> {
@@ -103,23 +94,22 @@ class RoundReader {
   }
 
   async #readBoth(): Promise<Round> {
-    const [limit, retiredLimit] = [this.#limit, this.#retiredLimit]
-    const timersScan = this.#engine.scan({ ...this.#timersStart, to: this.#to, limit })
+    const limits = { limit: this.#chunkEntries, maxBytes: SCAN_CHUNK_BYTES }
+    const retiredLimits = { limit: this.#retiredLimit, maxBytes: SCAN_CHUNK_BYTES }
+    const timersScan = this.#engine.scan({ ...this.#timersStart, to: this.#to, ...limits })
     const retiredTo = retiredText(this.#to)
-    const retiredScan = this.#engine.scan({ ...this.#retiredStart, to: retiredTo, limit: retiredLimit })
+    const retiredScan = this.#engine.scan({ ...this.#retiredStart, to: retiredTo, ...retiredLimits })
     const [timers, retired] = await Promise.all([timersScan.read(), retiredScan.read()])
-    this.#adaptLimit(timers.length > 0 ? timers : retired)
-    this.#timersEnd = timers.length === limit ? timers.at(-1)![0] : undefined
-    return this.#round(timers, retired, retired.length === retiredLimit)
+    this.#timersEnd = isPart(timers, limits) ? timers.at(-1)![0] : undefined
+    return this.#round(timers, retired, isPart(retired, retiredLimits))
   }
 
   /** There are more retired entries in the range that the view of `timers` showed: any later view has them. */
   async #readRetired(rest: readonly Entry[]): Promise<Round> {
-    const limit = this.#limit
+    const limits = { limit: this.#chunkEntries, maxBytes: SCAN_CHUNK_BYTES }
     const to = this.#timersEnd === undefined ? retiredText(this.#to) : retiredText(this.#timersEnd) + END
-    const retired = await this.#engine.scan({ ...this.#retiredStart, to, limit }).read()
-    this.#adaptLimit(retired)
-    return this.#round(rest, retired, retired.length === limit)
+    const retired = await this.#engine.scan({ ...this.#retiredStart, to, ...limits }).read()
+    return this.#round(rest, retired, isPart(retired, limits))
   }
 
   /** Ends a round where the first of the two views ends, and notes where the next one begins. */
@@ -151,17 +141,9 @@ class RoundReader {
     return { timers, retired: within === retired.length ? retired : retired.slice(0, within) }
   }
 
-  #adaptLimit(entries: readonly Entry[]): void {
-    if (entries.length === 0) return
-    let characters = 0
-    for (const [key, value] of entries) characters += key.length + value.length
-    const wanted = Math.floor((SCAN_CHUNK_BYTES * entries.length) / characters)
-    this.#limit = Math.min(Math.max(wanted, MIN_SCAN_CHUNK_ENTRIES), this.#chunkEntries)
-  }
-
   #adaptRetiredLimit(used: number): void {
     const wanted = Math.max(used * 2, MIN_RETIRED_CHUNK_ENTRIES)
-    this.#retiredLimit = Math.min(wanted, this.#limit)
+    this.#retiredLimit = Math.min(wanted, this.#chunkEntries)
   }
 }
 
