@@ -4,7 +4,6 @@
  */
 import fs from 'node:fs'
 import path from 'node:path'
-import { isCorruptionError } from '../engine/classic.ts'
 import { cutService } from '../snapshot/cut.ts'
 import { type Finding, verifyStore } from '../snapshot/verify.ts'
 import { type OpenedStore, openStoreDirectory } from './storesource.ts'
@@ -44,7 +43,7 @@ async function openOrFinding(location: string, findings: VerifyFinding[]): Promi
   try {
     return await openStoreDirectory(location)
   } catch (error) {
-    const finding = damagedFiles(location, error) ?? findingOf(location, error)
+    const finding = findingOf(location, error)
     if (finding.severity !== 'damage') throw error
     findings.push(finding)
     return undefined
@@ -76,20 +75,9 @@ export async function findingsOf(store: OpenedStore, terminal: Terminal): Promis
       },
     })
     return findings.map((finding) => told(location, finding))
-  } catch (error) {
-    const finding = damagedFiles(location, error)
-    if (finding === undefined) throw error
-    return [finding]
   } finally {
     progress.end()
   }
-}
-
-/** What LevelDB says of files that it cannot read. */
-function damagedFiles(location: string, error: unknown): VerifyFinding | undefined {
-  if (!isCorruptionError(error)) return undefined
-  const message = `LevelDB finds its files damaged (${(error as Error).message}): restore a checkpoint`
-  return { severity: 'damage', path: location, message, code: 'TIDEMARK_CORRUPT' }
 }
 
 function told(location: string, { space, key, message, isHarmless }: Finding): VerifyFinding {

@@ -4,9 +4,12 @@
  *
  * - Opened with `multithreading`, so that a checkpoint's worker can open it too: the first to open is the last to close.
  * - Text keys and values; chained batches; reads in chunks with a raised high-water mark.
+ * - What LevelDB says of damaged files is TIDEMARK_CORRUPT, whoever reads; every other error is as it is.
  */
+import { statfs } from 'node:fs/promises'
 import type { AbstractChainedBatch, AbstractLevel } from 'abstract-level'
 import { ClassicLevel } from 'classic-level'
+import { TidemarkError } from '../errors.ts'
 import { SCAN_CHUNK_BYTES } from '../limits.ts'
 import type { EngineOptions } from '../options.ts'
 import type { Engine, EngineBatch, Entry, LevelTables, ScanRange } from './engine.ts'
@@ -98,11 +101,15 @@ export class LevelEngine implements Engine {
   }
 
   getMany(keys: string[]): Promise<(string | undefined)[]> {
-    return this.#level.getMany(keys)
+    return this.#level.getMany(keys).catch(rethrow)
   }
 
   get(key: string): string | undefined {
-    return this.#level.getSync(key)
+    try {
+      return this.#level.getSync(key)
+    } catch (error) {
+      return rethrow(error)
+    }
   }
 
   batch(): EngineBatch {
@@ -111,7 +118,7 @@ export class LevelEngine implements Engine {
   }
 
   write(batch: EngineBatch, flushToDisk: boolean): Promise<void> {
-    return (batch as LevelBatch).chained.write({ sync: flushToDisk } as object)
+    return (batch as LevelBatch).chained.write({ sync: flushToDisk } as object).catch(rethrow)
   }
 
   scan(range: ScanRange): { read(): Promise<Entry[]> } {
@@ -135,6 +142,8 @@ export class LevelEngine implements Engine {
             left -= SCAN_CHUNK_BYTES
           }
           return entries
+        } catch (error) {
+          return rethrow(error)
         } finally {
           await iterator.close()
         }
@@ -156,6 +165,13 @@ export class LevelEngine implements Engine {
     await level.compactRange?.(first, last)
   }
 
+  async freeBytes(): Promise<number> {
+    const { location } = this.#level as { location?: string }
+    if (location === undefined) return Number.POSITIVE_INFINITY
+    const { bavail, bsize } = await statfs(location)
+    return bavail * bsize
+  }
+
   levels(): LevelTables[] {
     return levelsOf(this.tables())
   }
@@ -170,11 +186,19 @@ export function isLockedError(error: unknown): boolean {
   return causeCode(error) === 'LEVEL_LOCKED'
 }
 
+/** Whether LevelDB found its files damaged. */
 export function isCorruptionError(error: unknown): boolean {
-  return causeCode(error) === 'LEVEL_CORRUPTION'
+  return causeCode(error instanceof TidemarkError ? error.cause : error) === 'LEVEL_CORRUPTION'
+}
+
+/** Throws what LevelDB says of damaged files in Tidemark's words, and every other error as it is. */
+function rethrow(error: unknown): never {
+  if (causeCode(error) !== 'LEVEL_CORRUPTION') throw error
+  const message = `the store's files are damaged (${(error as Error).message}): restore a checkpoint`
+  throw new TidemarkError('TIDEMARK_CORRUPT', message, { cause: error })
 }
 
 function causeCode(error: unknown): unknown {
-  const { code, cause } = error as { code?: string; cause?: unknown }
+  const { code, cause } = Object(error) as { code?: string; cause?: unknown }
   return code === 'LEVEL_DATABASE_NOT_OPEN' ? (cause as { code?: string } | undefined)?.code : code
 }

@@ -1,11 +1,13 @@
 /**
  * Orphans: `due` entries whose timers are not there. LevelDB brought the one back, or lost the other; either way they are
- * told and removed, and never fired.
+ * told and removed, and never fired. A timer that LevelDB only does not find by its key is no orphan's: then the store's
+ * files are damaged, and it fails.
  */
 import type { Engine } from '../engine/engine.ts'
+import { hiddenKey, walkTo } from '../engine/walked.ts'
 import { TidemarkError } from '../errors.ts'
 import type { CommitPipeline } from '../log/pipeline.ts'
-import { dueKey } from '../timer/stored.ts'
+import { dueKey, parseStored } from '../timer/stored.ts'
 import type { DueTimer } from './due.ts'
 
 /** Removes the due entry of a timer that did not stand, if it is still there; returns what to tell. */
@@ -18,7 +20,13 @@ export async function removeIfOrphan(
   const key = dueKey(identity, orderText)
   // The timer is read before its due entry: one that is removed in between is then missing from both.
   const standing = pipeline.standingNow(identity)
-  if (standing?.orderText === orderText || engine.get(key) === undefined) return undefined
+  if (standing?.orderText === orderText || (await walkTo(engine, key)) === undefined) return undefined
+  const walked = standing === undefined ? await walkTo(engine, identity) : undefined
+  if (walked !== undefined && parseStored(identity, walked)?.orderText === orderText) {
+    const error = hiddenKey(identity)
+    pipeline.fail(error)
+    throw error
+  }
   await new Promise<void>((resolve, reject) => {
     pipeline.submit({ kind: 'purge', keys: [key], retired: 0, settle: { resolve, reject } })
   })

@@ -2,10 +2,11 @@
  * Reading what stands in a queue: in due order, or one key's timers by namespace and timestamp.
  *
  * - Each chunk is a view of one moment; what changes between two chunks may or may not be seen, nothing is seen twice.
- * - A `due` entry whose timer is not there is passed over: it counts for nothing.
+ * - A `due` entry whose timer is not there is passed over: it counts for nothing. That it is not there is found twice.
  */
 import type { Engine } from '../engine/engine.ts'
 import { END } from '../engine/keyspaces.ts'
+import { hiddenKey, walkTo } from '../engine/walked.ts'
 import { TidemarkError } from '../errors.ts'
 import { MAX_TIMESTAMP, MIN_TIMESTAMP } from '../limits.ts'
 import { prefixEnd } from '../log/reads.ts'
@@ -50,10 +51,17 @@ export async function* listDue(
       const value = values[i]
       const timer = value === undefined ? undefined : (parseStored(identity, value) ?? damaged(identity))
       if (timer?.orderText === orderText) yield { identity, timer }
+      else if (timer === undefined) await refuseHidden(engine, identity, orderText)
     }
     if (entries.length < chunkEntries) return
     after = entries.at(-1)![0]
   }
+}
+
+/** Refuses a timer that is there all the same. One that went meanwhile does not come back with the same order. */
+async function refuseHidden(engine: Engine, identity: string, orderText: string): Promise<void> {
+  const value = await walkTo(engine, identity)
+  if (value !== undefined && parseStored(identity, value)?.orderText === orderText) throw hiddenKey(identity)
 }
 
 /**

@@ -9,6 +9,7 @@
 import type { Engine, Entry } from '../engine/engine.ts'
 import { DUE, END, RETIRED, TIMERS } from '../engine/keyspaces.ts'
 import type { StoreRecord } from '../engine/migration.ts'
+import { hiddenKey, walkTo } from '../engine/walked.ts'
 import { TidemarkError } from '../errors.ts'
 import { VERIFY_CHUNK_ENTRIES } from '../limits.ts'
 import type { CommitPipeline } from '../log/pipeline.ts'
@@ -47,10 +48,27 @@ export interface VerifyParts {
 /** Findings told at most: a store with more is to be restored, not read about. */
 const MAX_FINDINGS = 1000
 
+type Check = (parts: VerifyParts, findings: Finding[]) => Promise<void>
+
+const CHECKS: readonly [Finding['space'], Check][] = [
+  ['timers', checkTotals],
+  ['timers', checkTimers],
+  ['due', checkDue],
+  ['retired', checkRetired],
+  ['log', checkLog],
+]
+
 export async function verifyStore(parts: VerifyParts): Promise<Finding[]> {
   const findings: Finding[] = []
-  for (const check of [checkTotals, checkTimers, checkDue, checkRetired, checkLog]) {
-    if (findings.length < MAX_FINDINGS) await check(parts, findings)
+  for (const [space, check] of CHECKS) {
+    if (findings.length >= MAX_FINDINGS) break
+    try {
+      await check(parts, findings)
+    } catch (error) {
+      // What cannot be read any further is a finding like the others, and hides none of them.
+      if (!(error instanceof TidemarkError) || error.code !== 'TIDEMARK_CORRUPT') throw error
+      findings.push({ space, key: '', message: error.message })
+    }
   }
   return findings.slice(0, MAX_FINDINGS)
 }
@@ -74,9 +92,6 @@ async function checkTotals({ engine, cut, onProgress }: VerifyParts, findings: F
         compareTotals(service, domain, found.get(queuePrefix(service.id, domain)), running.version, findings)
       }
     }
-  } catch (error) {
-    if (!(error instanceof TidemarkError) || error.code !== 'TIDEMARK_CORRUPT') throw error
-    findings.push({ space: 'timers', key: '', message: error.message })
   } finally {
     running.release()
   }
@@ -124,11 +139,9 @@ async function checkTimers(parts: VerifyParts, findings: Finding[]): Promise<voi
       const value = engine.get(identity)
       const standing = value === undefined ? undefined : parseStored(identity, value)
       if (standing?.orderText !== orderText || again === dueValue(due, identity)) continue
-      findings.push({
-        space: 'timers',
-        key: identity,
-        message: 'the timer has no due entry, and would never fire',
-      })
+      const isHidden = again === undefined && (await walkTo(engine, due)) !== undefined
+      const message = isHidden ? hiddenKey(due).message : 'the timer has no due entry, and would never fire'
+      findings.push({ space: 'timers', key: identity, message })
     }
   }
 }
@@ -177,7 +190,11 @@ async function checkDue(parts: VerifyParts, findings: Finding[]): Promise<void> 
       await pipeline.barrier()
       // The timer is read first: one that is removed in between is then missing from both.
       const again = orderOf(entry.identity, engine.get(entry.identity))
-      if (again === entry.orderText || engine.get(key) === undefined) continue
+      if (again === entry.orderText || (await walkTo(engine, key)) === undefined) continue
+      if (orderOf(entry.identity, await walkTo(engine, entry.identity)) === entry.orderText) {
+        findings.push({ space: 'due', key, message: hiddenKey(entry.identity).message })
+        continue
+      }
       const message = 'an orphan: its timer is not there; it is never fired'
       findings.push({ space: 'due', key, message, isHarmless: true })
     }

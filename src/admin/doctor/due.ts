@@ -5,9 +5,7 @@
  * - An entry counts if its timer names the same create version and place; the others are orphans.
  * - The log counts the timers; those that no entry stands for would never fire.
  */
-import { isCorruptionError } from '../../engine/classic.ts'
 import { DUE, END } from '../../engine/keyspaces.ts'
-import { TidemarkError } from '../../errors.ts'
 import { MAX_WAKE_UP_MS } from '../../limits.ts'
 import type { QueueState } from '../../log/state.ts'
 import { IDENTITY_QUEUE_END } from '../../timer/identity.ts'
@@ -183,11 +181,4 @@ function orphans(entries: number, location: string): DoctorFinding {
     todo: 'see what else is wrong',
     commands: [`tidemark verify ${quoted(location)}`],
   }
-}
-
-/** What LevelDB says of files that it cannot read, in Tidemark's words; what else went wrong, as it is. */
-export function corruptionOf(location: string, error: unknown): unknown {
-  if (!isCorruptionError(error)) return error
-  const message = `the files of ${location} are damaged (${(error as Error).message}): restore a checkpoint`
-  return new TidemarkError('TIDEMARK_CORRUPT', message, { cause: error })
 }

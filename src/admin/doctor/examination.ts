@@ -11,7 +11,7 @@ import { type OpenedStore, openStoreDirectory, refuseLocked } from '../storesour
 import type { Terminal } from '../terminal.ts'
 import { type CheckpointFacts, checkCheckpoints } from './checkpoints.ts'
 import { checkBloat, checkForeign, checkFree, checkLeftovers, checkPermissions, freeBytes } from './disk.ts'
-import { checkDue, corruptionOf } from './due.ts'
+import { checkDue } from './due.ts'
 import { bySeverity, type DoctorFinding } from './finding.ts'
 import { checkLog, checkRetired, checkServices, type LogSize, logSizeOf } from './remains.ts'
 
@@ -95,8 +95,7 @@ async function openedOrFinding(
     } finally {
       await store.close()
     }
-  } catch (cause) {
-    const error = corruptionOf(place, cause)
+  } catch (error) {
     if (!(error instanceof TidemarkError)) throw error
     if (error.code === 'TIDEMARK_CORRUPT')
       return { findings: [damage(error, place, checkpoints ?? 'CHECKPOINTS')] }
