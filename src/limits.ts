@@ -88,6 +88,10 @@ export const MAX_QUIET_SHARE = 0.01
 export const COMPACTION_REST_MS = 1000
 /** Bytes of tables that one step of a compaction rewrites, about: close() waits for one at most. */
 export const COMPACTION_PIECE_BYTES = 64 * 1024 * 1024
+/** Free disk that a piece needs, in times of what it rewrites: what is new, and what LevelDB has not removed yet. */
+export const REWRITE_ROOM_TIMES = 2
+/** How often a compaction that there was no room for looks whether there is. */
+export const COMPACTION_ROOM_REST_MS = 5000
 /** After a piece LevelDB's thread is left alone for at least this long, and for this many times as long as it took. */
 export const MIN_COMPACTION_PAUSE_MS = 50
 export const COMPACTION_PAUSES_PER_PIECE = 2

@@ -68,6 +68,8 @@ export interface Engine {
   tables(): Table[]
   /** The levels that have tables; none where the engine has no levels. */
   levels(): LevelTables[]
+  /** Bytes of disk that are free for tables; an engine without this has no limit. */
+  freeBytes?(): Promise<number>
   /** Merges the tables of a range, both ends included, down to where the deepest lie (rewrite.ts). */
   compactRange(first: string, last: string): Promise<void>
   close(): Promise<void>

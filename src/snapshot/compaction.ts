@@ -6,14 +6,17 @@
  *   merges take it along, and what is rewritten would soon be rewritten again.
  * - It goes in pieces, and after each one waits for longer than it took: LevelDB has one thread, and its own flushes and
  *   merges come first. close() waits for one piece at most.
+ * - What is rewritten needs free disk: without it, it waits until there is, and whoever asks for it is told.
  * - A store that is opened has counted nothing: there the tables are compared with what stands, roughly.
  */
 import { nextTurn, pause } from '../clock.ts'
 import type { Engine } from '../engine/engine.ts'
 import { rewriteTables } from '../engine/rewrite.ts'
+import { TidemarkError } from '../errors.ts'
 import {
   COMPACTION_PAUSES_PER_PIECE,
   COMPACTION_REST_MS,
+  COMPACTION_ROOM_REST_MS,
   COMPACTION_TRIM_ENTRIES,
   LEVEL0_TABLES_TO_MERGE,
   MAX_COMPACTION_PAUSE_MS,
@@ -56,9 +59,10 @@ export class Compactor {
     if (this.#scheduled === undefined && this.#removed.isMuch()) this.#schedule(() => this.#whenQuiet())
   }
 
-  /** Rewrites everything, at once and without pauses. */
+  /** Rewrites everything, at once and without pauses. Rejects with TIDEMARK_FAILED where there is no room on disk. */
   async compactNow(): Promise<void> {
-    await this.#compactAfterLast(false)
+    const neededBytes = await this.#compactAfterLast(false)
+    if (neededBytes > 0) throw noRoom(neededBytes, 'make room, and call compact() again')
   }
 
   /** Begins no further piece; resolves when the one under way has ended. */
@@ -98,29 +102,50 @@ export class Compactor {
       await this.#pause(COMPACTION_REST_MS)
       if (this.#isStopped) return
     } while (this.#removed.timers - before > this.#removed.timers * MAX_QUIET_SHARE)
-    await this.#compactAfterLast(true)
+    await this.#compactWithRoom()
   }
 
-  #compactAfterLast(paced: boolean): Promise<void> {
+  /** Compacts, as soon as there is room for it. */
+  async #compactWithRoom(): Promise<void> {
+    let neededBytes = await this.#compactAfterLast(true)
+    if (neededBytes > 0) this.#parts.onError(noRoom(neededBytes, 'it goes on when there is room'))
+    while (neededBytes > 0) {
+      await this.#pause(COMPACTION_ROOM_REST_MS)
+      if (this.#isStopped) return
+      if (await this.#hasRoom(neededBytes)) neededBytes = await this.#compactAfterLast(true)
+    }
+  }
+
+  #compactAfterLast(paced: boolean): Promise<number> {
     const compacted = this.#last.then(() => this.#compact(paced))
-    this.#last = compacted.catch(() => {})
+    this.#last = compacted.then(
+      () => {},
+      () => {},
+    )
     return compacted
   }
 
-  async #compact(paced: boolean): Promise<void> {
-    if (this.#isStopped) return
+  /** Returns how many bytes there would have to be room for; 0: there was. */
+  async #compact(paced: boolean): Promise<number> {
+    if (this.#isStopped) return 0
     this.#removed.reset()
     await this.#trimLog()
-    if (this.#isStopped) return
-    await rewriteTables({
+    if (this.#isStopped) return 0
+    return rewriteTables({
       engine: this.#parts.engine,
       write: (batch) => this.#alone(() => this.#parts.engine.write(batch, false)),
+      hasRoom: (bytes) => this.#hasRoom(bytes),
       afterPiece: async (pieceMs) => {
         if (paced) await this.#giveWay(pieceMs)
         else await nextTurn()
         return !this.#isStopped
       },
     })
+  }
+
+  async #hasRoom(bytes: number): Promise<boolean> {
+    const { engine } = this.#parts
+    return engine.freeBytes === undefined || (await engine.freeBytes()) >= bytes
   }
 
   /** What LevelDB has in tables it cannot lose: opening need verify no log of before. */
@@ -166,4 +191,13 @@ export class Compactor {
   #pause(delayMs: number): Promise<void> {
     return pause(delayMs, this.#stopping.signal)
   }
+}
+
+function noRoom(neededBytes: number, next: string): TidemarkError {
+  const mib = Math.ceil(neededBytes / 2 ** 20)
+  return new TidemarkError(
+    'TIDEMARK_FAILED',
+    `a compaction needs ${mib} MiB of free disk for its next step, and there are less: nothing is lost, and the store ` +
+      `works on; ${next}`,
+  )
 }

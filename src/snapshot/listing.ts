@@ -4,11 +4,11 @@
  * - Each chunk is a view of one moment; what changes between two chunks may or may not be seen, nothing is seen twice.
  * - A `due` entry whose timer is not there is passed over: it counts for nothing. That it is not there is found twice.
  */
-import type { Engine } from '../engine/engine.ts'
+import { type Engine, isPart } from '../engine/engine.ts'
 import { END } from '../engine/keyspaces.ts'
 import { hiddenKey, walkTo } from '../engine/walked.ts'
 import { TidemarkError } from '../errors.ts'
-import { MAX_TIMESTAMP, MIN_TIMESTAMP } from '../limits.ts'
+import { MAX_TIMESTAMP, MIN_TIMESTAMP, SCAN_CHUNK_BYTES } from '../limits.ts'
 import { prefixEnd } from '../log/reads.ts'
 import type { QueueState } from '../log/state.ts'
 import { timestampText } from '../timer/identity.ts'
@@ -87,14 +87,14 @@ export async function* listKey(
 ): AsyncGenerator<Listed> {
   let after = prefix
   for (;;) {
-    const limit = LISTING_CHUNK_ENTRIES
-    const entries = await engine.scan({ after, to: prefixEnd(prefix), limit }).read()
+    const limits = { limit: LISTING_CHUNK_ENTRIES, maxBytes: SCAN_CHUNK_BYTES }
+    const entries = await engine.scan({ after, to: prefixEnd(prefix), ...limits }).read()
     for (const [identity, value] of entries) {
       const timestamp = identityTimestamp(identity)
       if (timestamp < range.from || timestamp > range.to) continue
       yield { identity, timer: parseStored(identity, value) ?? damaged(identity) }
     }
-    if (entries.length < limit) return
+    if (!isPart(entries, limits)) return
     after = entries.at(-1)![0]
   }
 }

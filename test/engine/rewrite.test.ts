@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert'
 import { openClassicEngine } from '../../src/engine/classic.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { END } from '../../src/engine/keyspaces.ts'
-import { nextPiece, rewriteTables } from '../../src/engine/rewrite.ts'
+import { nextPiece, rewriteTables, rewrittenBytes } from '../../src/engine/rewrite.ts'
 import { parseTables, type Table } from '../../src/engine/tables.ts'
 import { COMPACTION_PIECE_BYTES } from '../../src/limits.ts'
 import { randomFrom, seed } from '../support/random.ts'
@@ -42,8 +42,9 @@ function bytesOf(engine: Engine): number {
   return engine.tables().reduce((sum, { bytes }) => sum + bytes, 0)
 }
 
-function rewrite(engine: Engine, afterPiece = async () => true): Promise<void> {
-  return rewriteTables({ engine, write: (batch) => engine.write(batch, false), afterPiece })
+function rewrite(engine: Engine, afterPiece = async () => true, room = Infinity): Promise<number> {
+  const hasRoom = async (bytes: number) => bytes <= room
+  return rewriteTables({ engine, write: (batch) => engine.write(batch, false), hasRoom, afterPiece })
 }
 
 /** Not to be compressed. */
@@ -163,6 +164,44 @@ test('what a piece rewrites besides is not rewritten again, and one can stop aft
     await rewrite(engine, async () => ++pieces < 1)
     assert.is(pieces, 1)
   })
+})
+
+test('what there is no room for is not begun, and told', async () => {
+  await withEngine(async (engine) => {
+    const random = randomFrom(seed)
+    const entries = Array.from({ length: 3000 }, (_, i) => [keyOf('t', i), noise(random, 1000)] as const)
+    await put(engine, entries)
+    await put(
+      engine,
+      entries.slice(1).map(([key]) => [key, undefined]),
+    )
+    await engine.flush()
+    const before = engine.tables()
+    const needed = await rewrite(engine, async () => assert.unreachable() as never, 1_000_000)
+    assert.ok(needed >= 2 * 2_900_000 && needed <= 2 * bytesOf(engine), `${needed} bytes`)
+    assert.equal(engine.tables(), before)
+    assert.is(await rewrite(engine, async () => true, needed), 0)
+    assert.ok(bytesOf(engine) < 10_000)
+    assert.is(engine.get(keyOf('t', 0)), entries[0]![1])
+  })
+})
+
+test('a merge takes along what lies over and under it, and what lies under that', () => {
+  const table = (level: number, smallest: string, largest: string, bytes: number): Table => {
+    return { level, number: bytes, bytes, smallest, largest }
+  }
+  const tables = [
+    table(2, 'a', 'b', 1),
+    table(2, 'f', 'g', 10),
+    table(2, 'm', 'n', 100),
+    table(1, 'a', 'c', 1000),
+    table(1, 'd', 'f', 10_000),
+    table(0, 'x', 'z', 100_000),
+  ]
+  assert.is(rewrittenBytes(tables, [tables[4]!]), 10_010)
+  assert.is(rewrittenBytes(tables, [tables[1]!]), 10_010)
+  assert.is(rewrittenBytes(tables, [tables[0]!, tables[1]!]), 11_011)
+  assert.is(rewrittenBytes(tables, [tables[5]!]), 100_000)
 })
 
 test('no stored key is one that a mark deletes, whatever users name their timers', async () => {

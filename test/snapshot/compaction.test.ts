@@ -7,10 +7,12 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { TimerStore } from '../../src/index.ts'
+import { type Platform, systemPlatform } from '../../src/platform.ts'
 import { ManualClock } from '../../src/testing.ts'
 import { eventually } from '../support/eventually.ts'
 import { lines, linesOf } from '../support/picture.ts'
 import { randomFrom, seed } from '../support/random.ts'
+import { rejects } from '../support/refusals.ts'
 import { all, inStore, openStore, type Store, verified, withDirectory, withStore } from '../support/store.ts'
 
 const STANDING = 20_000
@@ -197,6 +199,60 @@ test('closing waits for no compaction but the piece under way', async () => {
     await inStore(directory, {}, async (again) => {
       assert.is(again.stats().services.orders?.eventTime, STANDING)
     })
+  })
+})
+
+test('without room on disk it is not begun, compact() says so, and it is done when there is room', async () => {
+  const fresh = await freshBytes()
+  let room = Number.POSITIVE_INFINITY
+  const platform: Platform = {
+    ...systemPlatform,
+    openEngine: async (...place) =>
+      Object.assign(await systemPlatform.openEngine(...place), { freeBytes: async () => room }),
+  }
+  await withDirectory(async (parent) => {
+    const directory = join(parent, 'store')
+    const clock = new ManualClock(0)
+    const store = await TimerStore.openOn(platform, directory, { durability: 'os', clock })
+    const told: Error[] = []
+    store.on('error', (error) => told.push(error))
+    room = 100_000
+    await churn(store)
+    await eventually(() => told.length > 0, 'the compaction that finds no room')
+    const before = await bytesIn(directory)
+    await rejects(store.compact(), 'TIDEMARK_FAILED', 'free disk', 'call compact() again')
+    assert.ok(before > 2 * fresh, `there is something to give back: ${before} bytes, ${fresh} fresh`)
+    assert.ok((await bytesIn(directory)) > 1.5 * fresh)
+    await verified(store)
+    assert.is(store.stats().services.orders?.eventTime, STANDING)
+    room = Number.POSITIVE_INFINITY
+    await eventually(async () => (await bytesIn(directory)) < 1.5 * fresh, 'the compaction')
+    assert.is(told.length, 1, 'told once')
+    assert.match(told[0]!.message, 'free disk')
+    await store.close()
+  })
+})
+
+test('a store that waits for room closes at once', async () => {
+  let looked = 0
+  const freeBytes = async () => {
+    looked++
+    return 0
+  }
+  const platform: Platform = {
+    ...systemPlatform,
+    openEngine: async (...place) => Object.assign(await systemPlatform.openEngine(...place), { freeBytes }),
+  }
+  await withDirectory(async (parent) => {
+    const clock = new ManualClock(0)
+    const store = await TimerStore.openOn(platform, join(parent, 'store'), { durability: 'os', clock })
+    store.on('error', () => {})
+    await churn(store)
+    await eventually(() => looked > 0, 'the compaction that finds no room')
+    const startMs = performance.now()
+    await store.close()
+    const closedMs = performance.now() - startMs
+    assert.ok(closedMs < 4000, `${closedMs} ms`)
   })
 })
 
