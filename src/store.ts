@@ -341,7 +341,6 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
       await this.#checkpointer.abort()
       await stopped
       reached('close.afterCheckpoints')
-      this.#running.releaseAll()
       await this.#purger.stop()
       await compacted
       await this.#trimmer.stop()
@@ -351,6 +350,8 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
       reached('close.afterWriters')
       if (healthy) await trimOnClose(engine, retention)
     } finally {
+      // The last cut may have been asked for just before: nobody reads on when the engine is gone.
+      this.#running.releaseAll()
       await engine.close()
       directory.release()
       reached('close.afterEngine')

@@ -52,6 +52,8 @@ export class CommitPipeline {
   #writing: CommitUnderWay | undefined
   #pumpScheduled = false
   #failure: TidemarkError | undefined
+  /** Why no more calls are taken while those made before are written. */
+  #ending: TidemarkError | undefined
 
   constructor(parts: PipelineParts) {
     this.#parts = parts
@@ -64,8 +66,9 @@ export class CommitPipeline {
 
   /** Adds a call; it settles when its commit is durable. */
   submit(call: Call): void {
-    if (this.#failure !== undefined) {
-      call.settle?.reject(this.#failure)
+    const refused = this.#failure ?? this.#ending
+    if (refused !== undefined) {
+      call.settle?.reject(refused)
       return
     }
     this.#queue.push(call)
@@ -77,12 +80,14 @@ export class CommitPipeline {
     return new Promise((resolve, reject) => this.submit({ kind: 'barrier', settle: { resolve, reject } }))
   }
 
-  /** Writes what is under way and takes no more calls; false: it had failed. */
+  /** Takes no more calls, and writes those that were made; false: it had failed. */
   async end(): Promise<boolean> {
     // A failure is told to every caller; here it only ends the waiting.
-    await this.barrier().catch(() => {})
+    const written = this.barrier().catch(() => {})
+    this.#ending = new TidemarkError('TIDEMARK_CLOSED', 'the store is closed: open it again')
+    await written
     const healthy = this.#failure === undefined
-    this.#failure ??= new TidemarkError('TIDEMARK_CLOSED', 'the store is closed: open it again')
+    this.#failure ??= this.#ending
     return healthy
   }
 

@@ -13,7 +13,9 @@ import { loadState } from '../../src/log/tail.ts'
 import { keyPrefix, queuePrefix } from '../../src/timer/identity.ts'
 import { encodeTimestamp } from '../../src/timer/text.ts'
 import { SlowEngine } from '../support/engine.ts'
+import { inTime } from '../support/eventually.ts'
 import { randomFrom, seed } from '../support/random.ts'
+import { rejects } from '../support/refusals.ts'
 
 const WRITE_BUFFER_BYTES = 1 << 20
 const QUEUE = queuePrefix(0, 'eventTime')
@@ -218,6 +220,22 @@ test('the first failed write ends it: what was under way rejects, and so does ev
     assert.is(later.code, 'TIDEMARK_FAILED')
     assert.is(engine.writes, writes)
   }
+})
+
+test('while it ends it writes what it was given, and refuses what comes: nobody waits for ever', async () => {
+  const { engine, pipeline, service } = await openPipeline(() => 3)
+  const made = timerCall(pipeline, service, 'register', identityOf(0, 0, 1), 1)
+  const ending = pipeline.end()
+  const late = [
+    timerCall(pipeline, service, 'register', identityOf(0, 0, 2), 2),
+    pipeline.barrier(),
+    submit(pipeline, (settle) => ({ kind: 'cut', take: () => assert.unreachable('a late cut'), settle })),
+  ]
+  for (const call of late) await rejects(inTime(call), 'TIDEMARK_CLOSED')
+  assert.is(await ending, true)
+  assert.is(await made, true)
+  assert.is(engine.underWay, 0)
+  await rejects(inTime(pipeline.barrier()), 'TIDEMARK_CLOSED')
 })
 
 test.run()

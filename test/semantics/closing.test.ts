@@ -292,6 +292,20 @@ test('12. close ends running snapshots, lists and verifications, and none of the
   })
 })
 
+test('12. close ends a snapshot that was asked for just before', async () => {
+  await withDirectory(async (directory) => {
+    const store = await openStore(directory)
+    const { eventTime } = await store.service('orders')
+    await eventTime.register({ key: 'a', timestamp: 1 })
+    const asking = store.snapshot()
+    const closing = store.close()
+    const snapshot = await inTime(asking, 'the snapshot')
+    await inTime(closing, 'close')
+    assert.is(store.stats().runningSnapshots, 0)
+    await rejects(() => all(snapshot.timers()), 'TIDEMARK_CLOSED')
+  })
+})
+
 test('12. opened, closed and opened again at once, a store is one after the other', async () => {
   await withDirectory(async (directory) => {
     for (let round = 0; round < 10; round++) {
