@@ -14,6 +14,7 @@ import { SCAN_CHUNK_BYTES } from '../limits.ts'
 import type { EngineOptions } from '../options.ts'
 import type { Engine, EngineBatch, Entry, LevelTables, ScanRange } from './engine.ts'
 import { END } from './keyspaces.ts'
+import { LogNames } from './lognames.ts'
 import { levelsOf, parseTables, type Table } from './tables.ts'
 
 type TextLevel = AbstractLevel<string | Buffer | Uint8Array, string, string>
@@ -35,7 +36,7 @@ export async function openClassicEngine(
     maxFileSize: sizes.maxFileBytes,
   })
   await level.open()
-  return new LevelEngine(level as unknown as TextLevel)
+  return new LevelEngine(level as unknown as TextLevel, new LogNames(realPath))
 }
 
 /** A batch as every level of the family has it. */
@@ -95,9 +96,12 @@ function isClassic(level: unknown): boolean {
 /** The engine on any level of the abstract-level family. */
 export class LevelEngine implements Engine {
   readonly #level: TextLevel
+  readonly #logNames: LogNames | undefined
 
-  constructor(level: TextLevel) {
+  /** @param logNames of a level whose logs are files. */
+  constructor(level: TextLevel, logNames?: LogNames) {
     this.#level = level
+    this.#logNames = logNames
   }
 
   getMany(keys: string[]): Promise<(string | undefined)[]> {
@@ -117,8 +121,9 @@ export class LevelEngine implements Engine {
     return isClassic(this.#level) ? new ClassicBatch(chained) : new LevelBatch(chained)
   }
 
-  write(batch: EngineBatch, flushToDisk: boolean): Promise<void> {
-    return (batch as LevelBatch).chained.write({ sync: flushToDisk } as object).catch(rethrow)
+  async write(batch: EngineBatch, flushToDisk: boolean): Promise<void> {
+    await (batch as LevelBatch).chained.write({ sync: flushToDisk } as object).catch(rethrow)
+    if (flushToDisk) await this.#logNames?.sync()
   }
 
   scan(range: ScanRange): { read(): Promise<Entry[]> } {
