@@ -58,6 +58,8 @@ export const MAX_WINDOW_TIMERS = 8192
 export const DISPATCH_BATCH_TIMERS = 512
 /** Fired timers whose removal may be under way before the next handler waits. */
 export const MAX_REMOVALS_UNDER_WAY = 4096
+/** Characters of their payloads that may be: what commits keep of a timer until they are written. */
+export const MAX_REMOVALS_CHARACTERS = 16 * 1024 * 1024
 /** A drain gives the event loop a turn at least this often. */
 export const DRAIN_SLICE_MS = 4
 

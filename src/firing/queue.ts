@@ -7,12 +7,7 @@
  */
 import { nextTurn } from '../clock.ts'
 import { TidemarkError } from '../errors.ts'
-import {
-  DISPATCH_BATCH_TIMERS,
-  DRAIN_SLICE_MS,
-  MAX_REMOVALS_UNDER_WAY,
-  MAX_RETRIES_WAITING,
-} from '../limits.ts'
+import { DISPATCH_BATCH_TIMERS, DRAIN_SLICE_MS, MAX_RETRIES_WAITING } from '../limits.ts'
 import type { Standing } from '../log/draft.ts'
 import type { TimerEvent } from '../log/events.ts'
 import type { QueueListener, QueueState, StoreState } from '../log/state.ts'
@@ -276,7 +271,7 @@ export class QueueFiring implements QueueListener {
       const recording = context.settle()
       if (failure === undefined) this.#submitRemoval(timer, standing, recording)
       else await this.#failed(batch, i, failure)
-      if (this.#removals.underWay >= MAX_REMOVALS_UNDER_WAY) await this.#settled(MAX_REMOVALS_UNDER_WAY / 2)
+      if (this.#removals.isFull) await this.#settled(this.#removals.underWay / 2)
       if (i % TIMERS_BETWEEN_CLOCK_READS === 0 && performance.now() - this.#sliceStartMs > DRAIN_SLICE_MS) {
         await nextTurn()
         this.#sliceStartMs = performance.now()
@@ -326,9 +321,9 @@ export class QueueFiring implements QueueListener {
     }
     // Registered anew by others while its handler ran, it may stay, and is then the next to fire.
     if (timer.stale || this.#parts.pipeline.isTouched(timer.identity)) this.#removals.noteStaying(timer)
-    this.#removals.begin()
+    this.#removals.begin(timer.finish(standing, recording?.calls))
     this.#handled++
-    this.#parts.pipeline.submit(timer.finish(standing, recording?.calls))
+    this.#parts.pipeline.submit(timer)
   }
 
   #removed(timer: DueTimer): void {

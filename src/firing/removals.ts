@@ -1,10 +1,13 @@
 /**
  * The removals of fired timers that are under way, and what their handlers registered: a drain waits for both.
  */
+import { MAX_REMOVALS_CHARACTERS, MAX_REMOVALS_UNDER_WAY } from '../limits.ts'
 import type { DueTimer } from './due.ts'
 
 export class Removals {
   #underWay = 0
+  /** Of the values of those timers. */
+  #characters = 0
   #onSettled: (() => void) | undefined
   /** Earliest timestamp that a timer's handler registered in this queue, not applied yet. */
   readonly #registered = new Map<DueTimer, number>()
@@ -20,8 +23,14 @@ export class Removals {
     return this.#registered.size > 0
   }
 
-  begin(): void {
+  /** Whether so many are under way that the next handler waits. */
+  get isFull(): boolean {
+    return this.#underWay >= MAX_REMOVALS_UNDER_WAY || this.#characters >= MAX_REMOVALS_CHARACTERS
+  }
+
+  begin({ fired }: DueTimer): void {
     this.#underWay++
+    this.#characters += fired.value.length
   }
 
   /** Notes what a handler registered; Infinity: nothing. */
@@ -48,6 +57,7 @@ export class Removals {
 
   end(timer: DueTimer): void {
     this.#underWay--
+    this.#characters -= timer.fired.value.length
     if (this.#registered.size > 0) this.#registered.delete(timer)
     this.#onSettled?.()
   }
