@@ -57,7 +57,8 @@ export class ServiceFiring {
         () => bound,
         (run) => this.#handlerTurns.run(run),
       )
-      if (this.#parts.isClosing() && queue.nextDueMs() <= bound) {
+      // A page that nobody has read may hold what is due.
+      if (this.#parts.isClosing() && (queue.window.needsPage || queue.nextDueMs() <= bound)) {
         throw new TidemarkError(
           'TIDEMARK_CLOSED',
           `the store was closed while service '${this.#service.name}' fired: the rest fires at the next advanceWatermark`,

@@ -235,6 +235,29 @@ test('12. an advance that is under way when the store closes rejects, whether it
   })
 })
 
+test('12. so does one that has not read yet what is due, in a store that was opened again', async () => {
+  await withDirectory(async (directory) => {
+    await inStore(directory, {}, async (store) => {
+      const { eventTime } = await store.service('orders')
+      await eventTime.register({ key: 'a', timestamp: 1 })
+    })
+    for (let round = 0; round < 8; round++) {
+      const store = await openStore(directory)
+      const orders = await store.service('orders', { onEventTime: recorder() })
+      const advanced = orders.advanceWatermark(200).then(
+        ({ fired }) => fired,
+        (error) => error.code,
+      )
+      await turns(round)
+      await inTime(store.close(), 'close')
+      const outcome = await inTime(advanced, 'the advance')
+      const left = await inStore(directory, {}, async (again) => (await queued(again)).event.length)
+      assert.is(outcome, left === 0 ? 1 : 'TIDEMARK_CLOSED', `after ${round} turns`)
+      if (left === 0) break
+    }
+  })
+})
+
 test('12. a handler that waits for its signal and then throws keeps its timer', async () => {
   await withDirectory(async (directory) => {
     const clock = new ManualClock(0)
