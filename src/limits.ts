@@ -68,6 +68,8 @@ export const MAX_WAKE_UP_MS = 60_000
 export const MIN_RETRY_DELAY_MS = 100
 export const MAX_RETRY_DELAY_MS = 60_000
 
+/** Timers whose values are read by their keys at once, where all are read. */
+export const READ_AT_ONCE_TIMERS = 256
 /** Entries that verify() reads at once. */
 export const VERIFY_CHUNK_ENTRIES = 2000
 

@@ -8,7 +8,7 @@ import { type Engine, isPart } from '../engine/engine.ts'
 import { END } from '../engine/keyspaces.ts'
 import { hiddenKey, walkTo } from '../engine/walked.ts'
 import { TidemarkError } from '../errors.ts'
-import { MAX_TIMESTAMP, MIN_TIMESTAMP, SCAN_CHUNK_BYTES } from '../limits.ts'
+import { MAX_TIMESTAMP, MIN_TIMESTAMP, READ_AT_ONCE_TIMERS, SCAN_CHUNK_BYTES } from '../limits.ts'
 import { prefixEnd } from '../log/reads.ts'
 import type { QueueState } from '../log/state.ts'
 import { timestampText } from '../timer/identity.ts'
@@ -35,7 +35,7 @@ export async function* listDue(
   engine: Engine,
   queue: QueueState,
   range: TimestampRange,
-  chunkEntries = LISTING_CHUNK_ENTRIES,
+  chunkEntries = READ_AT_ONCE_TIMERS,
 ): AsyncGenerator<Listed> {
   const space = `d${queue.prefix.slice(1)}`
   const to = range.to === MAX_TIMESTAMP ? space + END : space + encodeTimestamp(range.to + 1)

@@ -6,12 +6,12 @@
  * - Every timer has its due entry and every due entry its timer; key groups and services are those that they must be.
  * - The kept log is contiguous and chained; retired entries are as many as the log counts.
  */
-import type { Engine, Entry } from '../engine/engine.ts'
+import { type Engine, type Entry, isPart } from '../engine/engine.ts'
 import { DUE, END, RETIRED, TIMERS } from '../engine/keyspaces.ts'
 import type { StoreRecord } from '../engine/migration.ts'
 import { hiddenKey, walkTo } from '../engine/walked.ts'
 import { TidemarkError } from '../errors.ts'
-import { VERIFY_CHUNK_ENTRIES } from '../limits.ts'
+import { READ_AT_ONCE_TIMERS, SCAN_CHUNK_BYTES, VERIFY_CHUNK_ENTRIES } from '../limits.ts'
 import type { CommitPipeline } from '../log/pipeline.ts'
 import type { StoreState } from '../log/state.ts'
 import { readKept, readNewest } from '../log/tail.ts'
@@ -113,13 +113,17 @@ function compareTotals(
 }
 
 /** The entries of a space, a chunk at a time. */
-async function* chunksOf({ engine, onProgress }: VerifyParts, space: string): AsyncGenerator<Entry[]> {
-  const limit = VERIFY_CHUNK_ENTRIES
+async function* chunksOf(
+  { engine, onProgress }: VerifyParts,
+  space: string,
+  limit = VERIFY_CHUNK_ENTRIES,
+): AsyncGenerator<Entry[]> {
+  const limits = { limit, maxBytes: SCAN_CHUNK_BYTES }
   for (let after = space; ; ) {
-    const entries = await engine.scan({ after, to: space + END, limit }).read()
+    const entries = await engine.scan({ after, to: space + END, ...limits }).read()
     yield entries
     onProgress?.(entries.length)
-    if (entries.length < limit) return
+    if (!isPart(entries, limits)) return
     after = entries.at(-1)![0]
   }
 }
@@ -176,7 +180,7 @@ function checkTimer(
 
 async function checkDue(parts: VerifyParts, findings: Finding[]): Promise<void> {
   const { engine, pipeline } = parts
-  for await (const entries of chunksOf(parts, DUE)) {
+  for await (const entries of chunksOf(parts, DUE, READ_AT_ONCE_TIMERS)) {
     const due = entries.map(([key, value]) => parseDue(key, value))
     const values = await engine.getMany(due.map((entry) => entry?.identity ?? ''))
     for (let i = 0; i < due.length; i++) {
