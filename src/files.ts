@@ -5,6 +5,7 @@
  * - Nothing is on disk before it was synced: a file's content by its own `sync`, its name by that of its directory.
  */
 import fs from 'node:fs'
+import { invalidArgument } from './errors.ts'
 
 /** A file that is open, or a directory, which can be synced and no more. */
 export interface FileHandle {
@@ -68,6 +69,28 @@ export const systemFiles: Files = {
 export async function writeFully(file: FileHandle, bytes: Buffer): Promise<void> {
   let from = 0
   while (from < bytes.length) from += (await file.write(bytes, from)).bytesWritten
+}
+
+/** What says that a path is none where a directory can be made: whoever gave it must give another. */
+const NOT_A_PLACE = new Set([
+  'ENOTDIR',
+  'EEXIST',
+  'EACCES',
+  'EPERM',
+  'EROFS',
+  'ENAMETOOLONG',
+  'ELOOP',
+  'ENOENT',
+])
+
+/** Makes a directory where it is missing; TIDEMARK_INVALID_ARGUMENT where there can be none. `name`: whose path it is. */
+export async function makeDirectory(files: Files, path: string, name: string): Promise<void> {
+  try {
+    await files.mkdir(path, { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    if (!NOT_A_PLACE.has((cause as NodeJS.ErrnoException).code ?? '')) throw cause
+    throw invalidArgument(`${name} is not a directory and cannot be made one: ${cause}`, cause)
+  }
 }
 
 /** Puts a directory's entries on disk: what was created or renamed in it survives a power loss. */

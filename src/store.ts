@@ -16,7 +16,7 @@ import { type AnyDefinition, checkDefinition, type ServiceDefinition } from './d
 import { type ClaimedDirectory, claimDirectory, syncEngineFiles } from './engine/directory.ts'
 import type { Engine } from './engine/engine.ts'
 import { migrate, type StoreRecord } from './engine/migration.ts'
-import { openEngine } from './engine/open.ts'
+import { openEngine, openingFailed } from './engine/open.ts'
 import { invalidArgument, TidemarkError } from './errors.ts'
 import { Firing } from './firing/firing.ts'
 import type { AnyHandler } from './firing/handler.ts'
@@ -102,7 +102,9 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
     const { files } = platform
     const checked = checkOptions(options)
     reached('open.beforeClaim')
-    const directory = await claimDirectory(location, files)
+    const directory = await claimDirectory(location, files).catch((error) => {
+      throw openingFailed(location, error)
+    })
     reached('open.afterClaim')
     let engine: Engine | undefined
     try {
@@ -127,9 +129,10 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
         options: checked,
       })
     } catch (error) {
-      await engine?.close()
+      // Where even that fails, what failed first is what to tell.
+      await engine?.close().catch(() => {})
       directory.release()
-      throw error
+      throw openingFailed(location, error)
     }
   }
 

@@ -12,6 +12,7 @@ import { invalidArgument, TidemarkError } from '../errors.ts'
 import { type Files, systemFiles } from '../files.ts'
 import { type CheckpointCatalog, type CheckpointInfo, chainFinder, listFiles } from './catalog.ts'
 import { versionInFileName } from './cut.ts'
+import { notFound } from './openfile.ts'
 import { CheckpointReader } from './reader.ts'
 
 /** A checkpoint, and the links of its chain that are there. */
@@ -30,9 +31,9 @@ export async function fileWithVersion(
   version: number | undefined,
   files: Files = systemFiles,
 ): Promise<string> {
-  const stats = await files.stat(place).catch(() => undefined)
-  if (stats?.isDirectory()) return fileInDirectory(place, version, files)
-  if (version === undefined || stats === undefined) return place
+  const stats = await files.stat(place).catch((cause) => Promise.reject(notFound(place, cause)))
+  if (stats.isDirectory()) return fileInDirectory(place, version, files)
+  if (version === undefined) return place
   const reader = await CheckpointReader.open(place, files)
   const { header } = reader
   await reader.close()

@@ -103,7 +103,7 @@ function parsed<T>(path: string, place: string, parse: () => T): T {
   }
 }
 
-function notFound(path: string, cause: unknown): TidemarkError {
+export function notFound(path: string, cause: unknown): TidemarkError {
   return new TidemarkError(
     'TIDEMARK_CHECKPOINT_NOT_FOUND',
     `there is no checkpoint ${path} that can be read (${(cause as Error).message}): check the path`,

@@ -49,7 +49,7 @@ export class PeriodicCheckpoints {
 
   /**
    * Looks through the directory, and goes on from its newest checkpoint; `before`: the schedule that was stopped.
-   * Rejects with TIDEMARK_INVALID_ARGUMENT, _CLOSED.
+   * Rejects with TIDEMARK_INVALID_ARGUMENT, _CLOSED, _FAILED.
    */
   async begin(before: PeriodicCheckpoints | undefined): Promise<void> {
     await before?.settled()

@@ -223,7 +223,10 @@ async function buildBeside<T>(
     const built = await build(await files.realpath(place))
     await refuseExisting(files, target)
     reached('restore.beforeRename')
-    await files.rename(place, target)
+    await files.rename(place, target).catch(async (error) => {
+      if (await isGone(files, place)) place = target
+      throw error
+    })
     reached('restore.afterRename')
     place = target
     await syncDirectory(files, path.dirname(target))
@@ -234,6 +237,14 @@ async function buildBeside<T>(
     await files.rm(place, { recursive: true, force: true }).catch(() => {})
     throw error
   }
+}
+
+/** Whether a rename that says that it failed has been done: some file systems tell so. */
+function isGone(files: Files, place: string): Promise<boolean> {
+  return files.lstat(place).then(
+    () => false,
+    (error) => (error as NodeJS.ErrnoException).code === 'ENOENT',
+  )
 }
 
 function failedWith(error: unknown, target: string): TidemarkError {

@@ -5,11 +5,13 @@
  * - While something is removed nothing is chosen to be built on. What cannot be removed is told, and tried again after the
  *   next checkpoint.
  */
-import { invalidArgument, TidemarkError } from '../errors.ts'
+import { TidemarkError } from '../errors.ts'
+import { makeDirectory } from '../files.ts'
 import { type CheckpointCatalog, type CheckpointInfo, listFiles } from './catalog.ts'
 import type { PeriodicWiring } from './periodicparts.ts'
 import {
   type CheckpointOwner,
+  holdBack,
   isOwn,
   latestWhole,
   leftovers,
@@ -30,22 +32,24 @@ export class RetainedCheckpoints {
 
   /**
    * Makes the directory where it is missing, tells what in it is not this store's, and removes what dead runs have left.
-   * Returns the newest checkpoint of the store that is no savepoint. Rejects with TIDEMARK_INVALID_ARGUMENT.
+   * Returns the newest checkpoint of the store that is no savepoint. Rejects with TIDEMARK_INVALID_ARGUMENT, TIDEMARK_FAILED.
    */
   async begin(): Promise<CheckpointInfo | undefined> {
     const { directory } = this
-    try {
-      await this.#wiring.files.mkdir(directory, { recursive: true, mode: 0o700 })
-    } catch (cause) {
-      throw invalidArgument(`${directory} is not a directory and cannot be made one: ${cause}`, cause)
-    }
-    const catalog = await listFiles(directory, this.#wiring.files)
+    const catalog = await this.#look().catch((error) => {
+      throw lookFailed(directory, error)
+    })
     const own = this.#own(catalog)
     this.#tellOthers(catalog, own)
     const left = leftovers(catalog.temporary, this.#owner(), this.#wiring.taker.idsUnderWay)
     const files = left.map((path) => ({ path }))
     await this.#remove(() => removeFiles(this.#wiring.files, directory, files))
     return own.findLast(({ kind }) => kind !== 'savepoint')
+  }
+
+  async #look(): Promise<CheckpointCatalog> {
+    await makeDirectory(this.#wiring.files, this.directory, this.directory)
+    return listFiles(this.directory, this.#wiring.files)
   }
 
   /** The checkpoints of this store, oldest first. Rejects with TIDEMARK_CHECKPOINT_NOT_FOUND. */
@@ -63,11 +67,13 @@ export class RetainedCheckpoints {
     return this.#remove(async () => {
       // Asked before the directory: what ends meanwhile is there with what it builds on, or counts as under way.
       const bases = new Set(this.#wiring.taker.idsUnderWay.values())
-      const { checkpoints } = await listFiles(this.directory, this.#wiring.files)
+      const { checkpoints, unreadable } = await listFiles(this.directory, this.#wiring.files)
       const plan = planRetention(checkpoints, this.#owner(), this.#retain, bases)
-      await removeFiles(this.#wiring.files, this.directory, plan, (checkpoint) =>
+      const { removed, heldBy } = holdBack(plan, unreadable)
+      await removeFiles(this.#wiring.files, this.directory, removed, (checkpoint) =>
         this.#wiring.emit('subsumed', { reason: 'retention', checkpoint }),
       )
+      if (heldBy !== undefined) throw heldBy.error
     })
   }
 
@@ -95,6 +101,12 @@ export class RetainedCheckpoints {
     if (foreign.length > 0) this.#wiring.emit('foreign', { directory, checkpoints: foreign })
     for (const { error } of unreadable) this.#wiring.onError(error)
   }
+}
+
+function lookFailed(directory: string, error: unknown): TidemarkError {
+  if (error instanceof TidemarkError && error.code === 'TIDEMARK_INVALID_ARGUMENT') return error
+  const message = `${directory} cannot be looked through (${(error as Error).message}): see to it, and start again`
+  return new TidemarkError('TIDEMARK_FAILED', message, { cause: error })
 }
 
 function toldError(error: unknown): TidemarkError {

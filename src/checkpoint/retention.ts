@@ -6,14 +6,15 @@
  *   build on.
  * - A checkpoint goes before the one that it builds on, on disk too: whenever the process dies, each file that is left
  *   has all that it builds on.
- * - A file of a checkpoint that is under way is never touched.
+ * - A file of a checkpoint that is under way is never touched. What a file that cannot be read just now may build on
+ *   stays until it can be.
  */
 import { basename } from 'node:path'
 import { TidemarkError } from '../errors.ts'
 import { type Files, syncDirectory } from '../files.ts'
 import { reached } from '../steps.ts'
-import { type CheckpointInfo, chainFinder } from './catalog.ts'
-import { checkpointFileName, temporarySuffix } from './cut.ts'
+import { type CheckpointCatalog, type CheckpointInfo, chainFinder } from './catalog.ts'
+import { checkpointFileName, temporarySuffix, versionInFileName } from './cut.ts'
 
 /** Whose checkpoints are meant. */
 export interface CheckpointOwner {
@@ -57,6 +58,24 @@ export function planRetention(
   const removed = candidates.filter((candidate) => !kept.has(candidate))
   const links = new Map(removed.map((one) => [one, chainOf(one).links.length]))
   return removed.sort((a, b) => b.version - a.version || links.get(b)! - links.get(a)!)
+}
+
+/** What of a plan goes now: nothing that a file may build on which is there and could not be read. */
+export function holdBack(
+  plan: readonly CheckpointInfo[],
+  unreadable: CheckpointCatalog['unreadable'],
+): { removed: CheckpointInfo[]; heldBy: CheckpointCatalog['unreadable'][number] | undefined } {
+  let removed = [...plan]
+  let heldBy: CheckpointCatalog['unreadable'][number] | undefined
+  for (const file of unreadable) {
+    // One that is damaged builds on nothing any more.
+    if (file.error.code !== 'TIDEMARK_CHECKPOINT_NOT_FOUND') continue
+    const version = versionInFileName(file.path) ?? Number.POSITIVE_INFINITY
+    const others = removed.filter((one) => one.version > version)
+    if (others.length < removed.length) heldBy ??= file
+    removed = others
+  }
+  return { removed, heldBy }
 }
 
 function fileNameOf({ kind, version, id }: CheckpointInfo): string {

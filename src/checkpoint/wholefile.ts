@@ -31,8 +31,9 @@ export async function writeWholeFile(
 ): Promise<WrittenCheckpoint> {
   throwIfAborted(signal, 'checkpoint')
   const path = join(directory, checkpointFileName(cut))
-  // Where the file is so far.
-  let place = join(directory, temporaryFileName(cut))
+  const place = join(directory, temporaryFileName(cut))
+  // Names that the file has, or may have.
+  const names = [place]
   try {
     reached('checkpoint.beforeDirectory')
     await files.mkdir(directory, { recursive: true, mode: 0o700 })
@@ -41,15 +42,15 @@ export async function writeWholeFile(
     reached('checkpoint.afterVerify')
     throwIfAborted(signal, 'checkpoint')
     reached('checkpoint.beforeRename')
+    names.push(path)
     await files.rename(place, path)
     reached('checkpoint.afterRename')
-    place = path
     await syncDirectory(files, directory)
     reached('checkpoint.afterDirectorySync')
     return { path, ...written }
   } catch (error) {
     // Where even that fails, what failed first is what to tell.
-    await files.rm(place, { force: true }).catch(() => {})
+    for (const name of names) await files.rm(name, { force: true }).catch(() => {})
     throw failedWith(error, path)
   }
 }

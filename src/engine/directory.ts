@@ -10,7 +10,7 @@ import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 import { invalidArgument, TidemarkError } from '../errors.ts'
-import { type Files, syncDirectory, systemFiles, writeFully } from '../files.ts'
+import { type Files, makeDirectory, syncDirectory, systemFiles, writeFully } from '../files.ts'
 import { reached } from '../steps.ts'
 
 export const MARKER_FILE = 'TIDEMARK'
@@ -45,7 +45,7 @@ export async function claimDirectory(
   if (typeof location !== 'string' || location === '' || location.includes('\0')) {
     throw invalidArgument('location must be the path of a directory')
   }
-  await makeDirectory(location, files)
+  await makeDirectory(files, location, `location ${location}`)
   const realPath = await files.realpath(location)
   const { dev, ino } = await files.stat(realPath)
   const identity = `${dev}:${ino}`
@@ -63,14 +63,6 @@ export function lockedError(location: string, cause?: unknown): TidemarkError {
     `the store ${location} is open already, here or in another process: close it there first`,
     { cause },
   )
-}
-
-async function makeDirectory(location: string, files: Files): Promise<void> {
-  try {
-    await files.mkdir(location, { recursive: true, mode: 0o700 })
-  } catch (cause) {
-    throw invalidArgument(`location ${location} is not a directory and cannot be made one: ${cause}`, cause)
-  }
 }
 
 /** Another thread's store shows only by its descriptor of LOCK: compared by inode, without opening the file. */
@@ -156,7 +148,10 @@ function readFormat(text: string): number | undefined {
 export async function writeMarker(files: Files, realPath: string, formatVersion: number): Promise<void> {
   const temporary = await writeMarkerAside(files, realPath, formatVersion)
   reached('marker.beforeName')
-  await files.rename(temporary, path.join(realPath, MARKER_FILE))
+  await files.rename(temporary, path.join(realPath, MARKER_FILE)).catch(async (error) => {
+    await removeAside(files, temporary)
+    throw error
+  })
   reached('marker.afterName')
   await syncDirectory(files, realPath)
   reached('marker.afterSync')
@@ -187,13 +182,23 @@ async function writeMarkerAside(files: Files, realPath: string, formatVersion: n
   reached('marker.beforeWrite')
   const file = await files.open(temporary, 'wx', 0o600)
   try {
-    await writeFully(file, Buffer.from(`tidemark store\nformat ${formatVersion}\n`))
-    await file.sync()
-  } finally {
-    await file.close()
+    try {
+      await writeFully(file, Buffer.from(`tidemark store\nformat ${formatVersion}\n`))
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+  } catch (error) {
+    await removeAside(files, temporary)
+    throw error
   }
   reached('marker.afterWrite')
   return temporary
+}
+
+/** Where even that fails, what failed first is what to tell. */
+async function removeAside(files: Files, temporary: string): Promise<void> {
+  await files.rm(temporary, { force: true }).catch(() => {})
 }
 
 /** LevelDB 1.20 syncs neither CURRENT's directory entry nor a new MANIFEST: done here, once after opening. */

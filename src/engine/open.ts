@@ -26,12 +26,26 @@ export async function openEngine(
     return await platform.openEngine(directory.realPath, sizes, directory.hasEngineFiles)
   } catch (error) {
     if (isLockedError(error)) throw lockedError(location, error)
-    const why = ((error as { cause?: unknown }).cause ?? error) as Error
-    if (isCorruptionError(error) || /does not exist|No such file/.test(why.message)) {
-      const message = `the store ${location} is damaged (${why.message}): restore a checkpoint`
-      throw new TidemarkError('TIDEMARK_CORRUPT', message, { cause: error })
-    }
-    const message = `the store ${location} cannot be opened: ${why.message}`
-    throw new TidemarkError('TIDEMARK_FAILED', message, { cause: error })
+    const why = causeOf(error)
+    if (/does not exist|No such file/.test(why)) throw damaged(location, why, error)
+    throw openingFailed(location, error)
   }
+}
+
+/** What opening a store failed with, as an error of Tidemark: what is stored is as it was. */
+export function openingFailed(location: string, error: unknown): TidemarkError {
+  if (error instanceof TidemarkError) return error
+  const why = causeOf(error)
+  if (isCorruptionError(error)) return damaged(location, why, error)
+  const message = `the store ${location} cannot be opened (${why}): see to it, and open it again`
+  return new TidemarkError('TIDEMARK_FAILED', message, { cause: error })
+}
+
+function causeOf(error: unknown): string {
+  return (((error as { cause?: unknown }).cause ?? error) as Error).message
+}
+
+function damaged(location: string, why: string, cause: unknown): TidemarkError {
+  const message = `the store ${location} is damaged (${why}): restore a checkpoint`
+  return new TidemarkError('TIDEMARK_CORRUPT', message, { cause })
 }

@@ -10,8 +10,10 @@ const removal = { recursive: true, force: true, maxRetries: 3 }
 const created = new Set<string>()
 
 /** Makes a new, empty directory and returns its path. */
-export function temporaryDirectory(prefix = 'tidemark'): string {
-  const parent = process.env.TIDEMARK_TEST_DIR || tmpdir()
+export function temporaryDirectory(
+  prefix = 'tidemark',
+  parent = process.env.TIDEMARK_TEST_DIR || tmpdir(),
+): string {
   mkdirSync(parent, { recursive: true })
   if (created.size === 0) removeAtExit()
   const directory = mkdtempSync(join(parent, `${prefix}-`))

@@ -1,0 +1,8 @@
+import type { Family } from '../family.ts'
+import { fileParts } from './files.ts'
+
+export const family: Family = {
+  name: 'faults',
+  title: 'Disk full and I/O errors',
+  parts: [...fileParts],
+}
