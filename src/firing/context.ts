@@ -3,7 +3,7 @@
  *
  * - An answer is what stands at the moment of the call: the store, the calls under way, and what this handler called
  *   before; its own timer counts as gone.
- * - When the handler has settled, the context takes no more calls.
+ * - When the handler has settled, or the store is closed or has failed, the context takes no more calls.
  */
 
 import type { Engine } from '../engine/engine.ts'
@@ -190,6 +190,8 @@ class RecordingQueue implements ContextQueue {
         'the handler of this context has settled, and its commit is made: await every call of a context',
       )
     }
+    const { failure } = this.#parts.pipeline
+    if (failure !== undefined) throw failure
     this.#recording.count(events)
   }
 

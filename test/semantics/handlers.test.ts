@@ -1,15 +1,19 @@
 // Semantics 10 and 11: what a handler's context does, one handler at a time, and handlers that fail.
 
+import { realpathSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { z } from 'zod'
-import type { TidemarkError } from '../../src/index.ts'
+import { systemFiles } from '../../src/files.ts'
+import { type TidemarkError, TimerStore } from '../../src/index.ts'
 import { ManualClock } from '../../src/testing.ts'
 import { eventually, gate, inTime, turns } from '../support/eventually.ts'
+import { MemoryPlatform } from '../support/memoryplatform.ts'
 import { picture } from '../support/picture.ts'
 import { names, recorder } from '../support/recorder.ts'
 import { rejects } from '../support/refusals.ts'
 import { all, type Store, withStore } from '../support/store.ts'
+import { temporaryDirectory } from '../support/tmp.ts'
 
 type Service = Awaited<ReturnType<Store['service']>>
 
@@ -632,6 +636,27 @@ test('11. without a listener, a failing handler is a warning, and the process go
   } finally {
     process.off('warning', onWarning)
   }
+})
+
+test('10. once the store has failed a context takes no more calls', async () => {
+  const directory = temporaryDirectory()
+  const platform = new MemoryPlatform(systemFiles)
+  const store = await TimerStore.openOn(platform, directory, { clock: new ManualClock(0) })
+  const errors = errorsOf(store)
+  const refused = gate<unknown>()
+  const orders = await store.service('orders', {
+    onEventTime: async (_, { eventTime }) => {
+      const engine = platform.engine(realpathSync(directory))
+      engine.failWrite = 1
+      await rejects(orders.eventTime.register({ key: 'other', timestamp: 9 }), 'TIDEMARK_FAILED')
+      refused.open(await eventTime.register({ key: 'more', timestamp: 9 }).catch(({ code }) => code))
+    },
+  })
+  await orders.eventTime.register({ key: 'a', timestamp: 1 })
+  await rejects(orders.advanceWatermark(1), 'TIDEMARK_FAILED')
+  assert.is(await inTime(refused.promise), 'TIDEMARK_FAILED')
+  assert.is(errors.length, 1)
+  await store.close()
 })
 
 test.run()
