@@ -31,7 +31,12 @@ export function legalList(
   { queue, stood, changesBefore }: Reading,
   model: Model,
   listed: readonly Listed[],
-  { key, from = 0, to = Number.POSITIVE_INFINITY, limit = Number.POSITIVE_INFINITY }: Selection,
+  {
+    key,
+    from = Number.NEGATIVE_INFINITY,
+    to = Number.POSITIVE_INFINITY,
+    limit = Number.POSITIVE_INFINITY,
+  }: Selection,
 ): string | undefined {
   const isSelected = (timer: Timer) =>
     (key === undefined || timer.key === key) && timer.timestamp >= from && timer.timestamp <= to

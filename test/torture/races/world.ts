@@ -237,6 +237,8 @@ export class World {
 
   /** What a queue says of its count is what it had at some moment since the last answer. */
   checkCounts(): void {
+    // Whether a handler that a close does not wait for is committed, the next opening tells.
+    if (this.isClosing && this.scheduler.hasLostPatience) return
     for (const name of SERVICES) {
       const service = this.services.get(name)
       if (service === undefined) continue
