@@ -4,6 +4,7 @@
  */
 import type { Engine, EngineBatch } from '../engine/engine.ts'
 import { logKey } from '../engine/keyspaces.ts'
+import { TidemarkError } from '../errors.ts'
 import { applyCommit } from './apply.ts'
 import type { Taken } from './callqueue.ts'
 import type { Call } from './calls.ts'
@@ -104,6 +105,8 @@ export class Decider {
             if (call.kind === 'replace') draft.replace(call)
             else call.answer = draft.startService(call.name, call.schemas)
           } catch (error) {
+            // What is refused changed nothing. Any other error came in the middle of it, and none of it may be written.
+            if (!isRefusal(error)) throw error
             call.settle?.reject(error)
             rejected ??= new Set()
             rejected.add(call)
@@ -152,4 +155,9 @@ export class Decider {
     retention.add(commit.version, anchor, entry.value.length, characters)
     return batch
   }
+}
+
+/** Whether a call was refused for what it asks. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof TidemarkError && error.code === 'TIDEMARK_INVALID_ARGUMENT'
 }

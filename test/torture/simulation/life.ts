@@ -319,7 +319,8 @@ export class Life {
         tools.settle()
         return
       }
-      if (!(error instanceof Planned)) shop.fail(error)
+      // A context reads the engine, and an error that was ordered may meet it there.
+      if (!(error instanceof Planned) && !this.isFaulty) shop.fail(error)
       shop.figures.failures++
       entry.failures++
       entry.isWaiting = queue.domain === 'processingTime'
