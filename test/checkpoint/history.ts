@@ -40,71 +40,30 @@ export interface Moment {
 
 const firstWatermark = -(2 ** 53 - 1)
 
-export class History {
-  readonly #moments = new Map<number, Moment>()
+/** What stands after some log entries, folded one after the other. */
+export class Fold {
   #timers = new Map<string, string>()
   #services: Service[] = []
   #characters = 0
-  #engine: Engine | undefined
 
-  /** A history begins where nothing has been committed; the directory's store must be open in this process. */
-  static async of(directory: string): Promise<History> {
-    const history = new History()
-    history.#note(1)
-    await history.attach(directory)
-    return history
+  copy(): Fold {
+    const copy = new Fold()
+    copy.#timers = new Map(this.#timers)
+    copy.#services = this.#services.map((service) => ({ ...service }))
+    copy.#characters = this.#characters
+    return copy
   }
 
-  /** Opens a second handle of the LevelDB: `detach` closes it, before the store is closed. */
-  async attach(directory: string): Promise<void> {
-    this.#engine = await openClassicEngine(await realpath(directory), checkOptions({}).engine, true)
+  state(): Omit<Moment, 'version'> {
+    return { timers: this.#timers, services: this.#services, logCharacters: this.#characters }
   }
 
-  async detach(): Promise<void> {
-    await this.#engine?.close()
-    this.#engine = undefined
-  }
-
-  get newest(): number {
-    return Math.max(...this.#moments.keys())
-  }
-
-  at(version: number): Moment {
-    const moment = this.#moments.get(version)
-    assert.ok(moment, `nothing is known of version ${version}`)
-    return moment as Moment
-  }
-
-  /** Follows the log to its end, while nothing is being committed: what stands is what was folded. */
-  async note(): Promise<Moment> {
-    for (const [key, value] of await readSpace(this.#engine!, 'l', logKey(this.newest)))
-      this.#fold(key, value)
-    const moment = this.at(this.newest)
-    assert.equal(await readSpace(this.#engine!, 't'), inOrder(moment.timers))
-    return moment
-  }
-
-  /** Goes back to an earlier version: what came after it never was. */
-  forget(version: number): void {
-    for (const later of this.#moments.keys()) if (later > version) this.#moments.delete(later)
-    const { timers, services, logCharacters } = this.at(version)
-    this.#timers = new Map(timers)
-    this.#services = services.map((service) => ({ ...service }))
-    this.#characters = logCharacters
-  }
-
-  #note(version: number): void {
-    const services = this.#services.map((service) => ({ ...service }))
-    const timers = new Map(this.#timers)
-    this.#moments.set(version, { version, timers, services, logCharacters: this.#characters })
-  }
-
-  #fold(key: string, value: string): void {
+  /** Returns the version of the entry. */
+  add(key: string, value: string): number {
     const entry = parseEntry(key, value)!
-    assert.is(entry.version, this.newest, 'an entry is missing')
     for (const event of parseEvents(value, entry)) this.#apply(event, entry.version)
     this.#characters += value.length
-    this.#note(entry.version + 1)
+    return entry.version
   }
 
   #apply(event: LoggedEvent, version: number): void {
@@ -142,6 +101,58 @@ export class History {
 
   #put(identity: string, head: string, payload: string): void {
     this.#timers.set(identity, withChecksum(identity, head + payload))
+  }
+}
+
+export class History {
+  readonly #moments = new Map<number, Fold>()
+  #now = new Fold()
+  #engine: Engine | undefined
+
+  /** A history begins where nothing has been committed; the directory's store must be open in this process. */
+  static async of(directory: string): Promise<History> {
+    const history = new History()
+    history.#moments.set(1, history.#now.copy())
+    await history.attach(directory)
+    return history
+  }
+
+  /** Opens a second handle of the LevelDB: `detach` closes it, before the store is closed. */
+  async attach(directory: string): Promise<void> {
+    this.#engine = await openClassicEngine(await realpath(directory), checkOptions({}).engine, true)
+  }
+
+  async detach(): Promise<void> {
+    await this.#engine?.close()
+    this.#engine = undefined
+  }
+
+  get newest(): number {
+    return Math.max(...this.#moments.keys())
+  }
+
+  at(version: number): Moment {
+    const moment = this.#moments.get(version)
+    assert.ok(moment, `nothing is known of version ${version}`)
+    return { version, ...moment!.state() }
+  }
+
+  /** Follows the log to its end, while nothing is being committed: what stands is what was folded. */
+  async note(): Promise<Moment> {
+    for (const [key, value] of await readSpace(this.#engine!, 'l', logKey(this.newest))) {
+      const { newest } = this
+      assert.is(this.#now.add(key, value), newest, 'an entry is missing')
+      this.#moments.set(newest + 1, this.#now.copy())
+    }
+    const moment = this.at(this.newest)
+    assert.equal(await readSpace(this.#engine!, 't'), inOrder(moment.timers))
+    return moment
+  }
+
+  /** Goes back to an earlier version: what came after it never was. */
+  forget(version: number): void {
+    for (const later of this.#moments.keys()) if (later > version) this.#moments.delete(later)
+    this.#now = this.#moments.get(version)!.copy()
   }
 }
 

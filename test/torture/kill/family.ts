@@ -1,0 +1,119 @@
+/** The family *kill*: a process under load is killed, at any moment and at every named point, and nothing is lost. */
+import * as assert from 'uvu/assert'
+import { STEPS, type Step } from '../../../src/steps.ts'
+import { randomFrom } from '../../support/random-generator.ts'
+import type { Family, Outcome, Run } from '../family.ts'
+import { type LifeOutcome, type Plan, runLives } from './lives.ts'
+import type { Death, Focus } from './order.ts'
+import { Tally } from './tally.ts'
+
+/** Half of the lives do everything, the others one thing most of the time. */
+const others: Focus[] = [
+  'commits',
+  'opening',
+  'checkpoints',
+  'purges',
+  'compaction',
+  'restores',
+  'migrations',
+]
+
+const MOST_STEPS = 1500
+
+/** Many die young: while they open. */
+function deathAfter(random: () => number, mostSteps: number): Death {
+  return { steps: Math.floor(random() ** 2 * mostSteps), thenMs: random() * 4 }
+}
+
+async function atAnyMoment({ tries, seed }: Run): Promise<Outcome> {
+  const random = randomFrom(seed)
+  const planOf = (): Plan => {
+    const focus = random() < 0.5 ? 'mixed' : others[Math.floor(random() * others.length)]!
+    return { focus, death: deathAfter(random, MOST_STEPS) }
+  }
+  return run(Array.from({ length: tries }, planOf), seed)
+}
+
+/** What to do to reach a step soon and often. */
+const focusOf: Record<string, Focus> = {
+  open: 'opening',
+  marker: 'restores',
+  format: 'restores',
+  commit: 'mixed',
+  purge: 'purges',
+  trim: 'opening',
+  compaction: 'compaction',
+  checkpoint: 'checkpoints',
+  retention: 'checkpoints',
+  restore: 'restores',
+  migration: 'migrations',
+  close: 'opening',
+}
+
+async function atEveryStep({ tries, seed }: Run): Promise<Outcome> {
+  const random = randomFrom(seed)
+  const plans: Plan[] = []
+  while (plans.length < tries) {
+    for (const nth of [1, 2, 3 + Math.floor(random() * 6)]) {
+      for (const step of STEPS) plans.push({ focus: focusOf[step.split('.')[0]!]!, death: { step, nth } })
+    }
+  }
+  const diedAt = new Map<Step, number>(STEPS.map((step) => [step, 0]))
+  const outcome = await run(plans, seed, ({ plan, wasKilled }) => {
+    if (wasKilled && 'step' in plan.death) diedAt.set(plan.death.step, diedAt.get(plan.death.step)! + 1)
+  })
+  for (const [step, deaths] of diedAt) assert.ok(deaths > 0, `nothing died at ${step}: it is never reached`)
+  return { ...outcome, told: `${STEPS.length} points; ${outcome.told}` }
+}
+
+async function inLongWork({ tries, seed }: Run): Promise<Outcome> {
+  const random = randomFrom(seed)
+  const planOf = (_: unknown, i: number): Plan => {
+    const focus = i % 2 === 0 ? 'migrations' : 'restores'
+    return { focus, many: 4000, death: deathAfter(random, MOST_STEPS / 5) }
+  }
+  return run(Array.from({ length: tries }, planOf), seed)
+}
+
+async function run(
+  plans: readonly Plan[],
+  seed: number,
+  hear: (outcome: LifeOutcome) => void = () => {},
+): Promise<Outcome> {
+  const tally = new Tally()
+  const ends = await runLives(plans, seed, (outcome) => {
+    tally.add(outcome)
+    hear(outcome)
+  })
+  return { tries: tally.kills, told: tally.told(ends) }
+}
+
+export const family: Family = {
+  name: 'kill',
+  title: 'Kill',
+  parts: [
+    {
+      behaviour:
+        'killed at any moment, a store has all that it acknowledged, and nothing that nobody asked for',
+      unit: 'kills',
+      inCi: 700,
+      inTorture: 7000,
+      run: atAnyMoment,
+    },
+    {
+      behaviour: 'killed before and after each step of all that it writes, a store is none the worse',
+      unit: 'kills',
+      inCi: 300,
+      inTorture: 3000,
+      run: atEveryStep,
+    },
+    {
+      behaviour:
+        'killed in the middle of long migrations and restores, a store goes on with them, or has none of it',
+      unit: 'kills',
+      inCi: 60,
+      inTorture: 600,
+      run: inLongWork,
+    },
+  ],
+}
