@@ -228,7 +228,8 @@ export class QueueFiring implements QueueListener {
     const standings = await reading
     for (let i = 0; i < batch.length; i++) {
       const timer = batch[i]!
-      if (this.#mustGiveWay(timer)) {
+      const boundMs = bound()
+      if (this.#mustGiveWay(timer, boundMs)) {
         this.#giveBack(batch, i)
         // What a handler registered stands in the window once it is applied.
         if (this.#removals.hasRegistered) await this.#settled(0)
@@ -251,7 +252,7 @@ export class QueueFiring implements QueueListener {
         this.#parts,
         timer.identity,
         this.retries.attempt(timer.identity),
-        bound() - timer.timestamp,
+        boundMs - timer.timestamp,
       )
       // Awaited here and not in a function of its own: a promise less for each timer.
       const started = this.#start(timer, standing, context)
@@ -280,9 +281,9 @@ export class QueueFiring implements QueueListener {
     return false
   }
 
-  /** Whether something is to fire before this timer, or nothing is to fire any more. */
-  #mustGiveWay(timer: DueTimer): boolean {
-    if (this.#parts.isClosing()) return true
+  /** Whether something is to fire before this timer, or it is not due: nothing is any more, or the clock was set back. */
+  #mustGiveWay(timer: DueTimer, boundMs: number): boolean {
+    if (this.#parts.isClosing() || timer.timestamp > boundMs) return true
     const head = this.window.head()
     if (head !== undefined && isBefore(head, timer)) return true
     return this.#removals.hasRegisteredBefore(timer.timestamp)

@@ -201,6 +201,33 @@ test('9. no wake-up is further away than a bounded re-check, whatever the clock 
   })
 })
 
+test('9. where the clock is set back while timers wait for a slow handler, those fire when it is their time again', async () => {
+  await withHeldClock(async (clock, store) => {
+    const told: string[] = []
+    let release = () => {}
+    const orders = await store.service('orders', {
+      onProcessingTime: async ({ key }, { lateByMs }) => {
+        told.push(`${key} ${lateByMs}`)
+        if (key !== 'slow') return
+        await new Promise<void>((resolve) => {
+          release = resolve
+        })
+      },
+    })
+    clock.nowMs = 1000
+    const timers = ['slow', 'a', 'b'].map((key, i) => ({ key, timestamp: 500 + 100 * i }))
+    await orders.processingTime.registerMany(timers)
+    await eventually(() => told.length === 1, 'the slow handler')
+    clock.nowMs = 610
+    release()
+    await eventually(() => told.length === 2 && clock.pending.size === 1, 'the one that is due')
+    clock.nowMs = 700
+    clock.wakeAll()
+    await eventually(() => told.length === 3, 'the last one')
+    assert.equal(told, ['slow 500', 'a 10', 'b 0'])
+  })
+})
+
 test('9. a wake-up that comes early fires nothing, and another one follows', async () => {
   await withHeldClock(async (clock, store) => {
     const handler = recorder()

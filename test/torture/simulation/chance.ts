@@ -51,7 +51,8 @@ type Event = (life: Life, fate: Fate) => Promise<void>
 /** What may happen, and how often against each other. */
 const EVENTS: readonly [Event, number][] = [
   [setOn, 5],
-  [setBack, 4],
+  [setBack, 3],
+  [setBackAmidBacklog, 3],
   [slew, 4],
   [leapSecond, 2],
   [suspend, 4],
@@ -93,6 +94,18 @@ async function setOn({ shop: { world } }: Life): Promise<void> {
 
 async function setBack({ shop: { world } }: Life): Promise<void> {
   world.jump(-world.pick([1, 1000, world.between(1, HOUR_MS), world.between(1, DAY_MS)]))
+}
+
+/** Timers wait for slow handlers when the clock is set back: those whose time is to come again must wait for it. */
+async function setBackAmidBacklog(life: Life): Promise<void> {
+  const { world } = life.shop
+  const payload = JSON.stringify({ slowMs: world.between(100, 3000) })
+  const names = Array.from({ length: 40 }, (_, i) => {
+    return { key: `waits-${i}`, namespace: 'once', timestamp: world.nowMs - world.between(0, MINUTE_MS) }
+  })
+  await life.registerMany('sessions', 'processingTime', names, payload)
+  await life.sleep(world.between(1, 20_000))
+  world.jump(-world.pick([1000, world.between(1, HOUR_MS)]))
 }
 
 /** NTP: the clock runs 500 parts in a million too fast or too slow for some minutes. */
