@@ -5,6 +5,7 @@
  * - Nothing is on disk before it was synced: a file's content by its own `sync`, its name by that of its directory.
  */
 import fs from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { invalidArgument } from './errors.ts'
 
 /** A file that is open, or a directory, which can be synced and no more. */
@@ -32,6 +33,7 @@ export interface FileStats {
 export interface Files {
   /** `r`: to read, or to sync; `w`: a new file, or an emptied one; `wx`: a new file. */
   open(path: string, flags: 'r' | 'w' | 'wx', mode?: number): Promise<FileHandle>
+  /** Resolves with the path of the first directory that it made; with something else where all were there. */
   mkdir(path: string, options: { recursive: true; mode: number }): Promise<unknown>
   /** Names, in no order. */
   readdir(path: string): Promise<string[]>
@@ -83,14 +85,36 @@ const NOT_A_PLACE = new Set([
   'ENOENT',
 ])
 
-/** Makes a directory where it is missing; TIDEMARK_INVALID_ARGUMENT where there can be none. `name`: whose path it is. */
+/** As {@link ensureDirectory}; TIDEMARK_INVALID_ARGUMENT where there can be none. `name`: whose path it is. */
 export async function makeDirectory(files: Files, path: string, name: string): Promise<void> {
   try {
-    await files.mkdir(path, { recursive: true, mode: 0o700 })
+    await ensureDirectory(files, path)
   } catch (cause) {
     if (!NOT_A_PLACE.has((cause as NodeJS.ErrnoException).code ?? '')) throw cause
     throw invalidArgument(`${name} is not a directory and cannot be made one: ${cause}`, cause)
   }
+}
+
+/**
+ * Makes a directory where it is missing, and those above it. Its name is on disk when this resolves, also where it was
+ * there: another process may have made it, and died.
+ */
+export async function ensureDirectory(files: Files, path: string): Promise<void> {
+  const made = await files.mkdir(path, { recursive: true, mode: 0o700 })
+  let above = dirname(resolve(path))
+  const last = typeof made === 'string' ? dirname(resolve(made)) : above
+  await syncAbove(files, above)
+  while (above !== last && above !== dirname(above)) {
+    above = dirname(above)
+    await syncAbove(files, above)
+  }
+}
+
+/** Syncs a directory that may be somebody else's: one that must not be read cannot be synced. */
+async function syncAbove(files: Files, directory: string): Promise<void> {
+  await syncDirectory(files, directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EACCES' && error.code !== 'EPERM') throw error
+  })
 }
 
 /** Puts a directory's entries on disk: what was created or renamed in it survives a power loss. */

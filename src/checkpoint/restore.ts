@@ -9,7 +9,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { type EnginePlatform, systemEngine } from '../engine/open.ts'
 import { invalidArgument, TidemarkError } from '../errors.ts'
-import { type Files, syncDirectory } from '../files.ts'
+import { ensureDirectory, type Files, syncDirectory } from '../files.ts'
 import { reached } from '../steps.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
 import type { CheckpointChain } from './chain.ts'
@@ -218,7 +218,7 @@ async function buildBeside<T>(
   let place = `${target}.restoring-${process.pid}-${randomBytes(4).toString('hex')}`
   try {
     reached('restore.beforeDirectory')
-    await files.mkdir(place, { recursive: true, mode: 0o700 })
+    await ensureDirectory(files, place)
     reached('restore.afterDirectory')
     const built = await build(await files.realpath(place))
     await refuseExisting(files, target)
@@ -248,7 +248,7 @@ function isGone(files: Files, place: string): Promise<boolean> {
 }
 
 function failedWith(error: unknown, target: string): TidemarkError {
-  if (error instanceof TidemarkError) return error
+  if (error instanceof TidemarkError && error.code !== 'TIDEMARK_FAILED') return error
   const { message, cause } = error as Error
   const why = cause instanceof Error ? `${message}: ${cause.message}` : message
   const what = `${target} could not be restored (${why}): nothing is there; see to it, and restore again`

@@ -7,7 +7,7 @@
 import { join } from 'node:path'
 import { isCorruptionError } from '../engine/classic.ts'
 import { TidemarkError } from '../errors.ts'
-import { type Files, syncDirectory, systemFiles } from '../files.ts'
+import { ensureDirectory, type Files, syncDirectory, systemFiles } from '../files.ts'
 import { reached } from '../steps.ts'
 import { type CheckpointCut, checkpointFileName, temporaryFileName, type WrittenCheckpoint } from './cut.ts'
 import { CheckpointReader } from './reader.ts'
@@ -36,7 +36,7 @@ export async function writeWholeFile(
   const names = [place]
   try {
     reached('checkpoint.beforeDirectory')
-    await files.mkdir(directory, { recursive: true, mode: 0o700 })
+    await ensureDirectory(files, directory)
     const written = await writeContent(place, write, files)
     await verifyWritten(place, signal, files)
     reached('checkpoint.afterVerify')
@@ -83,7 +83,7 @@ async function verifyWritten(path: string, signal: AbortSignal | undefined, file
 
 /** What went wrong, as an error of Tidemark. */
 function failedWith(error: unknown, path: string): TidemarkError {
-  if (error instanceof TidemarkError) return error
+  if (error instanceof TidemarkError && error.code !== 'TIDEMARK_FAILED') return error
   const message = (error as Error).message
   if (isCorruptionError(error)) {
     const what = `the store is damaged (${message}): run verify(), and restore a checkpoint`

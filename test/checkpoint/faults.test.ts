@@ -2,7 +2,7 @@
 // on disk, and what failed has left nothing.
 
 import fs from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { restoreCheckpoint } from '../../src/checkpoint/restore.ts'
@@ -73,6 +73,8 @@ test('a checkpoint gets its name when its bytes are on disk and were read again'
       calls.filter((call) => !call.startsWith('read ')),
       [
         'mkdir c',
+        `open ${basename(directory)}`,
+        `sync ${basename(directory)}`,
         `open ${name}.tmp`,
         `write ${name}.tmp`,
         `write ${name}.tmp`,
