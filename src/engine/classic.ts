@@ -12,6 +12,7 @@ import { ClassicLevel } from 'classic-level'
 import { TidemarkError } from '../errors.ts'
 import { SCAN_CHUNK_BYTES } from '../limits.ts'
 import type { EngineOptions } from '../options.ts'
+import { EMPTY_FORMAT, readMarker } from './directory.ts'
 import type { Engine, EngineBatch, Entry, LevelTables, ScanRange } from './engine.ts'
 import { END } from './keyspaces.ts'
 import { LogNames } from './lognames.ts'
@@ -20,7 +21,10 @@ import { levelsOf, parseTables, type Table } from './tables.ts'
 type TextLevel = AbstractLevel<string | Buffer | Uint8Array, string, string>
 type TextBatch = AbstractChainedBatch<TextLevel, string, string>
 
-/** Opens the LevelDB in a directory (its real path: one spelling for all threads). Throws what LevelDB says. */
+/**
+ * Opens the LevelDB in a directory (its real path: one spelling for all threads). Throws what LevelDB says.
+ * Where nothing was stored yet, a loss of power may have left parts of LevelDB's first files: those begin anew.
+ */
 export async function openClassicEngine(
   realPath: string,
   sizes: Required<EngineOptions>,
@@ -35,7 +39,13 @@ export async function openClassicEngine(
     writeBufferSize: sizes.writeBufferBytes,
     maxFileSize: sizes.maxFileBytes,
   })
-  await level.open()
+  try {
+    await level.open()
+  } catch (error) {
+    if (isLockedError(error) || (await readMarker(realPath)) !== EMPTY_FORMAT) throw error
+    await ClassicLevel.destroy(realPath)
+    await level.open()
+  }
   return new LevelEngine(level as unknown as TextLevel, new LogNames(realPath))
 }
 

@@ -9,7 +9,7 @@ import { TidemarkError } from '../errors.ts'
 import type { Files } from '../files.ts'
 import { reached } from '../steps.ts'
 import { verifiedBody, withChecksum } from '../timer/checksum.ts'
-import { writeMarker } from './directory.ts'
+import { syncEngineFiles, writeMarker } from './directory.ts'
 import type { Engine, EngineBatch } from './engine.ts'
 import { META_STORE } from './keyspaces.ts'
 
@@ -56,6 +56,8 @@ export async function migrate(
   let record = readStoreRecord(engine) ?? fresh
   for (const migration of migrations) {
     if (migration.version <= record.formatVersion) continue
+    // Where the marker says that something is stored, LevelDB must find its files.
+    await syncEngineFiles(files, realPath)
     await writeMarker(files, realPath, migration.version)
     const last = await migration.up(engine, record)
     record = { ...last.record, formatVersion: migration.version }

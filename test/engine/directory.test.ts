@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir, rm } from 'node:fs/promises'
+import { readdir, readFile, rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
@@ -11,6 +11,7 @@ import { claimDirectory } from '../../src/engine/directory.ts'
 import { openEngine } from '../../src/engine/open.ts'
 import { TimerStore } from '../../src/index.ts'
 import { checkOptions } from '../../src/options.ts'
+import { rejects } from '../support/refusals.ts'
 import { temporaryDirectory } from '../support/tmp.ts'
 
 const INDEX = fileURLToPath(new URL('../../src/index.ts', import.meta.url))
@@ -67,6 +68,27 @@ test('a store whose first opening was killed at any moment opens as a new one', 
     const again = await TimerStore.open(directory)
     assert.is(again.stats().version, 2)
     await again.close()
+  }
+})
+
+test('a store that lost power while LevelDB made its first files opens as a new one', async () => {
+  // What is not synced may be empty, or missing.
+  for (const lose of [(manifest: string) => truncate(manifest), (manifest: string) => rm(manifest)]) {
+    const directory = temporaryDirectory('directory')
+    const claimed = await claimDirectory(directory)
+    const engine = await openEngine(directory, claimed, checkOptions({}).engine)
+    await engine.close()
+    claimed.release()
+    const manifest = (await readdir(directory)).find((name) => name.startsWith('MANIFEST-'))!
+    await lose(join(directory, manifest))
+    const store = await TimerStore.open(directory)
+    const { eventTime } = await store.service('orders')
+    await eventTime.register({ key: 'a', timestamp: 1 })
+    await store.close()
+    // From then on it is no new one, whatever it lost.
+    const current = (await readFile(join(directory, 'CURRENT'), 'utf8')).trim()
+    await lose(join(directory, current))
+    await rejects(() => TimerStore.open(directory), 'TIDEMARK_CORRUPT')
   }
 })
 
