@@ -56,7 +56,7 @@ export function heapMib(): number {
 /** Counts what is held once nothing is under way any more. */
 export async function countResources(): Promise<Resources> {
   // What closes does so in a later turn, and what is dead may hold what dies after it.
-  for (let i = 0; i < 5; i++) {
+  for (let i = 0; i < 3; i++) {
     await new Promise((resolve) => setImmediate(resolve))
     collect()
   }
