@@ -3,6 +3,7 @@ import type { Family } from './family.ts'
 import { family as kill } from './kill/family.ts'
 import { family as load } from './load/family.ts'
 import { family as races } from './races/family.ts'
+import { family as simulation } from './simulation/family.ts'
 import { family as traps } from './traps/family.ts'
 
-export const families: readonly Family[] = [kill, traps, races, load]
+export const families: readonly Family[] = [kill, traps, races, simulation, load]
