@@ -131,6 +131,8 @@ export const DEFAULT_MAX_LINKS = 10
 export const MIN_OUTGROWN_BYTES = 1024 * 1024
 /** Threads of a store that write checkpoints, at most: for each a LevelDB handle and a few MiB. */
 export const MAX_CHECKPOINT_WORKERS = 4
+/** How long a worker that is told to abort or to close may take to answer, before it is ended. */
+export const WORKER_PATIENCE_MS = 10_000
 /** Bytes that a worker hands to the one that writes the file at once. */
 export const CHECKPOINT_PIECE_BYTES = 256 * 1024
 /** Pieces that a worker may have made ahead of the file. */

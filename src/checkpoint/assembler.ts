@@ -21,8 +21,8 @@ export class Assembler {
   /** What the index says of each block, in order. */
   readonly records: string[] = []
   timers = 0
+  readonly tasks: number
   readonly #sink: CheckpointSink
-  readonly #tasks: number
   readonly #onAppended: (timers: number) => void
   readonly #sums = new Map<string, CutQueue>()
   readonly #waiting = new Map<number, Waiting[]>()
@@ -38,7 +38,7 @@ export class Assembler {
   /** For so many tasks; `onAppended` is told how many timers are in the file when there are more. */
   constructor(sink: CheckpointSink, tasks: number, onAppended: (timers: number) => void) {
     this.#sink = sink
-    this.#tasks = tasks
+    this.tasks = tasks
     this.#onAppended = onAppended
   }
 
@@ -91,7 +91,7 @@ export class Assembler {
       resolve(piece.bytes.buffer)
       if (!piece.isLast) continue
       this.#waiting.delete(this.#next++)
-      if (this.#next === this.#tasks) this.#end()
+      if (this.#next === this.tasks) this.#end()
     }
     this.#appending = undefined
   }

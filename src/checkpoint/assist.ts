@@ -9,6 +9,7 @@ import type { MessagePort } from 'node:worker_threads'
 import type { Engine } from '../engine/engine.ts'
 import type { Assembler } from './assembler.ts'
 import type { CheckpointCut } from './cut.ts'
+import { checkFromAssistant } from './messagechecks.ts'
 import { type FromAssistant, type ToAssistant, tellThrown, toldThrown } from './messages.ts'
 import type { Piece } from './pieces.ts'
 import { produceBlocks, type SharedWork } from './production.ts'
@@ -72,7 +73,13 @@ class WriterLine {
 
 /** The writer's end: takes what an assistant makes. */
 export function takePieces(assistant: MessagePort, assembler: Assembler): void {
-  assistant.on('message', (message: FromAssistant) => {
+  assistant.on('messageerror', (error) => assembler.fail(error))
+  assistant.on('message', (said: unknown) => {
+    const message = checkFromAssistant(said, assembler.tasks)
+    if (message === undefined) {
+      assembler.fail(new Error('an assistant said something that makes no sense'))
+      return
+    }
     if (message.type === 'failed') {
       assembler.fail(toldThrown(message.error))
       return

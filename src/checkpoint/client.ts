@@ -30,10 +30,11 @@ export class CheckpointClient implements CheckpointWriters {
 
   /**
    * For the store in a directory that this thread has open, and closes only after this client.
-   * `script` is what a worker begins with, if it is not the worker itself: it imports `workerData.entry` in the end.
+   * `script` is what a worker begins with, if it is not the worker itself: it imports `workerData.entry` in the end;
+   * `patienceMs`: how long one that is told to abort or to close may take.
    */
-  constructor(realPath: string, sizes: Required<EngineOptions>, script?: URL) {
-    this.#pool = new WorkerPool(realPath, sizes, script)
+  constructor(realPath: string, sizes: Required<EngineOptions>, script?: URL, patienceMs?: number) {
+    this.#pool = new WorkerPool(realPath, sizes, script, patienceMs)
   }
 
   /**

@@ -12,14 +12,16 @@ export class WorkerPool {
   readonly #realPath: string
   readonly #sizes: Required<EngineOptions>
   readonly #script: URL | undefined
+  readonly #patienceMs: number | undefined
   #threads: WorkerThread[] = []
   /** Those that died. */
   readonly #ended: WorkerThread[] = []
 
-  constructor(realPath: string, sizes: Required<EngineOptions>, script?: URL) {
+  constructor(realPath: string, sizes: Required<EngineOptions>, script?: URL, patienceMs?: number) {
     this.#realPath = realPath
     this.#sizes = sizes
     this.#script = script
+    this.#patienceMs = patienceMs
   }
 
   /** The worker that writes a checkpoint: an idle one, or a new one; where there may be no more, the least busy. */
@@ -49,7 +51,7 @@ export class WorkerPool {
     this.#threads = this.#threads.filter(({ ended }) => !ended)
     const idle = this.#threads.find((thread) => thread.load === 0 && !others.includes(thread))
     if (idle !== undefined || this.#threads.length === MAX_CHECKPOINT_WORKERS) return idle
-    const started = new WorkerThread(this.#realPath, this.#sizes, this.#script)
+    const started = new WorkerThread(this.#realPath, this.#sizes, this.#script, this.#patienceMs)
     this.#threads.push(started)
     return started
   }
