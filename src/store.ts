@@ -351,7 +351,8 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
       reached('close.afterCommits')
       await this.#checkpointer.close()
       reached('close.afterWriters')
-      if (healthy) await trimOnClose(engine, retention)
+      // All that was acknowledged is written: where no more can be, the next opening only has more to read.
+      if (healthy) await trimOnClose(engine, retention).catch((error) => this.#tell(error))
     } finally {
       // The last cut may have been asked for just before: nobody reads on when the engine is gone.
       this.#running.releaseAll()

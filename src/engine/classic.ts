@@ -206,11 +206,14 @@ export function isCorruptionError(error: unknown): boolean {
   return causeCode(error instanceof TidemarkError ? error.cause : error) === 'LEVEL_CORRUPTION'
 }
 
-/** Throws what LevelDB says of damaged files in Tidemark's words, and every other error as it is. */
+/** Throws what LevelDB says in Tidemark's words. */
 function rethrow(error: unknown): never {
-  if (causeCode(error) !== 'LEVEL_CORRUPTION') throw error
-  const message = `the store's files are damaged (${(error as Error).message}): restore a checkpoint`
-  throw new TidemarkError('TIDEMARK_CORRUPT', message, { cause: error })
+  const why = (error as Error).message
+  if (causeCode(error) === 'LEVEL_CORRUPTION') {
+    const message = `the store's files are damaged (${why}): restore a checkpoint`
+    throw new TidemarkError('TIDEMARK_CORRUPT', message, { cause: error })
+  }
+  throw new TidemarkError('TIDEMARK_FAILED', `LevelDB failed (${why}): see to the disk`, { cause: error })
 }
 
 function causeCode(error: unknown): unknown {

@@ -49,6 +49,7 @@ export interface LevelTables {
   bytes: number
 }
 
+/** Fails with errors of Tidemark: TIDEMARK_CORRUPT where what is stored is damaged, TIDEMARK_FAILED. */
 export interface Engine {
   /** The values of keys, in their order; undefined where there is none. */
   getMany(keys: string[]): Promise<(string | undefined)[]>

@@ -34,7 +34,7 @@ export async function openEngine(
 
 /** What opening a store failed with, as an error of Tidemark: what is stored is as it was. */
 export function openingFailed(location: string, error: unknown): TidemarkError {
-  if (error instanceof TidemarkError) return error
+  if (error instanceof TidemarkError && error.code !== 'TIDEMARK_FAILED') return error
   const why = causeOf(error)
   if (isCorruptionError(error)) return damaged(location, why, error)
   const message = `the store ${location} cannot be opened (${why}): see to it, and open it again`

@@ -126,6 +126,18 @@ export class QueueFiring implements QueueListener {
    * Between batches it takes a turn of `turn`, so that a service's two queues never run handlers at once.
    */
   async drain(bound: () => number, turn: <T>(run: () => Promise<T>) => Promise<T>): Promise<number> {
+    try {
+      return await this.#drain(bound, turn)
+    } catch (error) {
+      const { code } = error as TidemarkError
+      if (code === 'TIDEMARK_HANDLER_FAILED' || code === 'TIDEMARK_CLOSED') throw error
+      // A read that fails leaves timers in hand that nobody would fire: it ends the store, as every commit's read does.
+      this.#parts.pipeline.fail(error)
+      throw this.#parts.pipeline.failure
+    }
+  }
+
+  async #drain(bound: () => number, turn: <T>(run: () => Promise<T>) => Promise<T>): Promise<number> {
     let fired = 0
     let batches = 0
     let next: Batch | undefined

@@ -82,7 +82,9 @@ export async function readFor(
   if (ranges.length > 0 && overlays.length > 0)
     throw new Error('a range was read while a commit was under way')
   const values = identities.length === 0 ? [] : engine.getMany(identities)
-  await Promise.all(ranges.map(async (call) => found.set(call, await readRange(engine, call, taken))))
+  const reading = ranges.map(async (call) => found.set(call, await readRange(engine, call, taken)))
+  // All at once: where several fail, each is handled.
+  await Promise.all([values, ...reading])
   return new CallReads(asked, await values, found)
 }
 

@@ -94,18 +94,24 @@ export class Purger {
   async #sweep(): Promise<void> {
     const sweep = this.#parts.retired.beginSweep()
     const damagedBefore = this.#damaged
+    let left = sweep.expected
     try {
       // What is free was decided before, and is in the store when this resolves.
       await this.#parts.pipeline.barrier()
-      const missing = sweep.expected - (await this.#sweepSpace(sweep))
+      await this.#sweepSpace(sweep, (found) => {
+        left -= found
+      })
+      const missing = left
+      left = 0
       if (missing > 0 && !this.#isStopped && this.#damaged === damagedBefore) throw notStored(missing)
     } finally {
-      sweep.end()
+      // Of one that could not read on, the next finds the rest.
+      sweep.end(left)
     }
   }
 
-  /** Purges what a sweep is to find; returns how many it found. */
-  async #sweepSpace(sweep: Sweep): Promise<number> {
+  /** Purges what a sweep is to find; `onFound` hears of how many. */
+  async #sweepSpace(sweep: Sweep, onFound: (count: number) => void): Promise<void> {
     let found = 0
     for (let after = RETIRED; found < sweep.expected && !this.#isStopped; ) {
       const startMs = performance.now()
@@ -115,11 +121,11 @@ export class Purger {
       const { keys, judged } = this.#judge(entries, sweep)
       if (keys.length > 0) await this.#purge(keys)
       found += keys.length
-      if (judged === entries.length && !isPart(entries, limits)) break
+      onFound(keys.length)
+      if (judged === entries.length && !isPart(entries, limits)) return
       after = entries[judged - 1]![0]
       await this.#giveWay(startMs, version)
     }
-    return found
   }
 
   /** The keys of the free ones among the first entries, and how many entries were looked at before the time was up. */

@@ -29,7 +29,8 @@ export interface Sweep {
   readonly isUnhindered: boolean
   /** Whether it is to remove what stood from `since` to `deleted`. */
   isFree(since: number, deleted: number): boolean
-  end(): void
+  /** `left`: how many it did not come to; the next one is to find them. */
+  end(left: number): void
 }
 
 export class RetiredTimers {
@@ -133,8 +134,9 @@ export class RetiredTimers {
         return around.length === 0
       },
       isFree: (since, deleted) => !isNeeded(since, deleted, around),
-      end: () => {
+      end: (left) => {
         this.#sweptAround = undefined
+        this.#freeUnlisted += left
       },
     }
   }

@@ -240,7 +240,7 @@ async function checkLog({ engine, pipeline }: VerifyParts, findings: Finding[]):
       for await (const _ of readKept(engine, newest, newest.kept.oldest));
       return
     } catch (error) {
-      if (!(error instanceof TidemarkError)) throw error
+      if (!(error instanceof TidemarkError) || error.code !== 'TIDEMARK_CORRUPT') throw error
       const latest = await readNewest(engine)
       // Trimmed while it was read: begin again where it begins now.
       if (latest !== undefined && latest.kept.oldest > newest.kept.oldest) continue

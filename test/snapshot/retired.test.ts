@@ -115,7 +115,7 @@ class World {
       found,
     )
     if (sweep.isUnhindered) assert.equal(stored, found)
-    sweep.end()
+    sweep.end(0)
     this.swept += found.length
     this.#sweep = undefined
   }
@@ -184,7 +184,7 @@ test('17. at first everything that was retired is free', () => {
   assert.not(sweep.isFree(5, 100))
   retired.end(100)
   assert.not(sweep.isFree(5, 100), 'freed meanwhile: not of this sweep')
-  sweep.end()
+  sweep.end(0)
 })
 
 test.run()

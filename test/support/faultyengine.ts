@@ -3,16 +3,16 @@
  *
  * - `before`: nothing was written; `after`: a rejected batch is stored all the same, as with LevelDB it may be.
  * - From the first failed write on it notes every further one: LevelDB 1.20 takes those, and loses them.
- * - Closing it does not close the engine underneath, which a test goes on to use; calls after closing are an error.
+ * - It notes what is asked of it after it was closed.
  */
 import type { Engine, EngineBatch, Entry, LevelTables, ScanRange } from '../../src/engine/engine.ts'
 import type { Table } from '../../src/engine/tables.ts'
-import { type FaultPlan, faultError } from './faultplan.ts'
+import { TidemarkError } from '../../src/errors.ts'
+import { type Fault, type FaultPlan, faultError } from './faultplan.ts'
 
 export class FaultyEngine implements Engine {
   readonly #inner: Engine
   readonly #plan: FaultPlan
-  readonly #closeInner: boolean
   #hasFailed = false
   #isClosed = false
   /** Writes that came after one had failed. */
@@ -20,10 +20,9 @@ export class FaultyEngine implements Engine {
   /** Calls that came after it was closed. */
   callsAfterClose = 0
 
-  constructor(inner: Engine, plan: FaultPlan, closeInner = false) {
+  constructor(inner: Engine, plan: FaultPlan) {
     this.#inner = inner
     this.#plan = plan
-    this.#closeInner = closeInner
   }
 
   getMany(keys: string[]): Promise<(string | undefined)[]> {
@@ -33,7 +32,7 @@ export class FaultyEngine implements Engine {
   get(key: string): string | undefined {
     this.#check()
     const fault = this.#plan.judge('get')
-    if (fault !== undefined) throw faultError(fault.code, 'get')
+    if (fault !== undefined) throw failed(fault, 'get')
     return this.#inner.get(key)
   }
 
@@ -84,8 +83,8 @@ export class FaultyEngine implements Engine {
   async close(): Promise<void> {
     this.#isClosed = true
     const fault = this.#plan.judge('close')
-    if (this.#closeInner) await this.#inner.close()
-    if (fault !== undefined) throw faultError(fault.code, 'close')
+    await this.#inner.close()
+    if (fault !== undefined) throw failed(fault, 'close')
   }
 
   #check(): void {
@@ -100,6 +99,12 @@ export class FaultyEngine implements Engine {
     if (fault === undefined) return call()
     if (fault.how === 'after') await call()
     else await onFault?.()
-    throw faultError(fault.code, name)
+    throw failed(fault, name)
   }
+}
+
+/** As LevelDB's engine says it. */
+function failed({ code }: Fault, name: string): TidemarkError {
+  const cause = faultError(code, name)
+  return new TidemarkError('TIDEMARK_FAILED', `LevelDB failed (${cause.message})`, { cause })
 }

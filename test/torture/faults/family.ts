@@ -1,8 +1,9 @@
 import type { Family } from '../family.ts'
+import { engineParts } from './engine.ts'
 import { fileParts } from './files.ts'
 
 export const family: Family = {
   name: 'faults',
   title: 'Disk full and I/O errors',
-  parts: [...fileParts],
+  parts: [...fileParts, ...engineParts],
 }

@@ -133,3 +133,12 @@ export const shortWays: readonly Way[] = [false, true].map((isLasting) => ({
   how: 'short',
   counts: (name: string) => /^(read|write) /.test(name),
 }))
+
+/** LevelDB's close tells of no failure. */
+const notClosing = (name: string) => name !== 'close'
+
+/** How an engine fails. */
+export const engineWays: readonly Way[] = [
+  ...ways('EIO', notClosing),
+  ...ways('EIO', notClosing).map((way) => ({ ...way, how: 'after' as const })),
+]

@@ -1,0 +1,7 @@
+// timeout: 400s
+
+import { testFamily } from '../testing.ts'
+import { engineParts } from './engine.ts'
+import { family } from './family.ts'
+
+testFamily({ ...family, parts: engineParts })
