@@ -1,9 +1,10 @@
 /** All families of the proof, in the order in which they run. */
 import type { Family } from './family.ts'
+import { family as faults } from './faults/family.ts'
 import { family as kill } from './kill/family.ts'
 import { family as load } from './load/family.ts'
 import { family as races } from './races/family.ts'
 import { family as simulation } from './simulation/family.ts'
 import { family as traps } from './traps/family.ts'
 
-export const families: readonly Family[] = [kill, traps, races, simulation, load]
+export const families: readonly Family[] = [kill, faults, traps, races, simulation, load]
