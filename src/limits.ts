@@ -8,6 +8,10 @@ export const MAX_NAMESPACE_BYTES = 1024
 export const MAX_PAYLOAD_BYTES = 64 * 1024
 /** Arrays and objects inside of each other, in a key or a payload whose schema leaves open what is in it. */
 export const MAX_JSON_DEPTH = 100
+/** Arrays and objects inside of each other, in metadata and in the schemas of a service: what recursion can bear. */
+export const MAX_STORED_JSON_DEPTH = 1000
+/** How long a pattern of a stored schema may take on a few samples, before it counts as another one. */
+export const MAX_PATTERN_MS = 100
 /** JSON text of a checkpoint's metadata, in UTF-8. */
 export const MAX_METADATA_BYTES = 64 * 1024
 /** Name of a service, in UTF-8. */

@@ -57,7 +57,7 @@ export function checkOptions(options: StoreOptions): CheckedOptions {
   if (typeof clock?.now !== 'function') throw invalidArgument('clock must have a function now()')
   requireObject(engine, 'engine')
   for (const [name, value] of Object.entries(engine)) {
-    if (!(name in ENGINE_DEFAULTS)) throw invalidArgument(`unknown option 'engine.${name}'`)
+    if (!Object.hasOwn(ENGINE_DEFAULTS, name)) throw invalidArgument(`unknown option 'engine.${name}'`)
     if (!Number.isSafeInteger(value) || value < 64 * 1024 || value > 1024 * MIB) {
       throw invalidArgument(
         `engine.${name} must be a whole number of bytes from 64 KiB to 1 GiB, not ${value}`,

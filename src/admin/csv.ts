@@ -2,16 +2,22 @@
  * CSV as RFC 4180 has it, a record a line: no cell that is written has a line break in it, though one that is read may.
  *
  * - A cell is a JSON value, or, where it is none, the string that it is. So `order-1` is a string, `42` a number, and the
- *   string `42` is written `"42"`. What a terminal or a spreadsheet would not show is written as JSON, which escapes it.
+ *   string `42` is written `"42"`. What a terminal or a spreadsheet would not show is written as JSON, which escapes it;
+ *   and so is what a spreadsheet would take for a formula, which in quotes is none.
  */
 
-/** Characters that are not shown, and spaces at the ends, which many a program takes away. */
-const NOT_PLAIN = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufeff]|^\s|\s$/u
+import { isPrintable, safeJson } from './printable.ts'
+
+/** Spaces at the ends, which many a program takes away. */
+const ENDS_WITH_SPACE = /^\s|\s$/u
+/** How a formula begins, for one spreadsheet or another. */
+const FORMULA = /^[=+\-@\uff1d\uff0b\uff0d\uff20]/u
 const MAY_BE_JSON = /^[\s"{[\-0-9tfn]/
 
 /** The cell of a string. */
 export function stringCell(text: string): string {
-  return NOT_PLAIN.test(text) || jsonIn(text) !== undefined ? JSON.stringify(text) : text
+  const isPlain = isPrintable(text) && !ENDS_WITH_SPACE.test(text) && !FORMULA.test(text)
+  return isPlain && jsonIn(text) === undefined ? text : safeJson(text)
 }
 
 /** The value that a cell stands for. */

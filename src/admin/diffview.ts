@@ -1,6 +1,6 @@
 /** What `diff` shows to people: the timers that differ, and then the sums. */
 import type { QueueDifference, ServiceDifference, SourcesDifference, TimerDifference } from './difference.ts'
-import { printable, shown } from './printable.ts'
+import { printable, shown, shownJson } from './printable.ts'
 import type { Source } from './source.ts'
 import { type Cell, Table } from './table.ts'
 import type { Style, Terminal } from './terminal.ts'
@@ -56,7 +56,7 @@ function whatOf(difference: TimerDifference): string {
 }
 
 function payloadOf({ payload }: { payload?: unknown }): string {
-  return payload === undefined ? '' : printable(JSON.stringify(payload))
+  return payload === undefined ? '' : shownJson(payload)
 }
 
 export function printSummary(

@@ -5,7 +5,7 @@ import { EXIT } from './exitcodes.ts'
 import { type Exported, exportSource, type LineSink } from './exporter.ts'
 import { CSV, type ExportFormat, NDJSON } from './exportformat.ts'
 import { writeWhole } from './outputfile.ts'
-import { printable } from './printable.ts'
+import { escapedJson, printable } from './printable.ts'
 import { runAsScript } from './run.ts'
 import { openSource, type Source } from './source.ts'
 import type { Terminal } from './terminal.ts'
@@ -58,7 +58,7 @@ function toTerminal({ lineEnd }: ExportFormat, terminal: Terminal): LineSink {
   // The terminal ends lines as systems do.
   const end = lineEnd.slice(0, -1)
   return (lines) => {
-    for (const line of lines) terminal.print(line + end)
+    for (const line of lines) terminal.print(escapedJson(line) + end)
     return terminal.drained()
   }
 }

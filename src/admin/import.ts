@@ -5,7 +5,7 @@ import { Importer } from './importer.ts'
 import { readLines, readText } from './importlines.ts'
 import { ImportProblem } from './importproblem.ts'
 import { recordOf } from './importrecords.ts'
-import { printable } from './printable.ts'
+import { printable, safeJson } from './printable.ts'
 import { runAsScript } from './run.ts'
 import type { Terminal } from './terminal.ts'
 import { count, counted } from './units.ts'
@@ -82,7 +82,7 @@ function told(importer: Importer, location: string, problem: Error | undefined, 
 
 function tellFailure(message: string, where: string, code: string, terminal: Terminal): void {
   const what = `${message} (${where})`
-  if (terminal.isJson) terminal.note(JSON.stringify({ error: { code, message: what } }))
+  if (terminal.isJson) terminal.note(safeJson({ error: { code, message: what } }))
   else terminal.error(what.split('\n').map(printable).join('\n'))
 }
 

@@ -1,6 +1,8 @@
 /** A file that is there as a whole or not at all: written beside its place, put on disk, and renamed. */
+import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
+import { invalidArgument } from '../errors.ts'
 import { syncDirectory, systemFiles } from '../files.ts'
 
 const GATHERED_CHARACTERS = 256 * 1024
@@ -13,7 +15,8 @@ export async function writeWhole<T>(
   place: string,
   write: (append: (text: string) => Promise<void>) => Promise<T>,
 ): Promise<T> {
-  const temporary = `${place}.${process.pid}.tmp`
+  await refuseSpecial(place)
+  const temporary = `${place}.${randomBytes(4).toString('hex')}.tmp`
   const file = await fs.promises.open(temporary, 'wx', 0o600)
   try {
     const result = await writeInto(file, write)
@@ -25,6 +28,13 @@ export async function writeWhole<T>(
     await fs.promises.rm(temporary, { force: true }).catch(() => {})
     throw error
   }
+}
+
+/** A file is replaced by another; a device, a pipe or a directory would be lost by it. */
+async function refuseSpecial(place: string): Promise<void> {
+  const stats = await fs.promises.stat(place).catch(() => undefined)
+  if (stats === undefined || stats.isFile()) return
+  throw invalidArgument(`${place} is there, and no file: it was left as it is; give another path`)
 }
 
 async function writeInto<T>(

@@ -22,6 +22,31 @@ export function printable(text: string): string {
   })
 }
 
+/** JSON on one line, with the same escaped: it stands for the same value. */
+export function safeJson(value: unknown): string {
+  return escapedJson(JSON.stringify(value))
+}
+
+/** A line in which whatever is to be escaped stands within strings of JSON, which stand for the same then. */
+export function escapedJson(line: string): string {
+  return line.replace(UNSAFE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+/** Whether a text has something that a terminal would not simply show. */
+export function isPrintable(text: string): boolean {
+  return text.search(UNSAFE) < 0
+}
+
+/** A value as JSON for people, one that is nested without end included. */
+export function shownJson(value: unknown): string {
+  try {
+    return printable(JSON.stringify(value))
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    return '(nested too deeply to be shown)'
+  }
+}
+
 /** A string that cannot be taken for another value, nor for nothing, nor has anything to escape, is shown as it is. */
 const PLAIN = /^[^\s"'\\{[\-0-9](?:[^\\]*[^\s\\])?$/u
 const WORDS = new Set(['null', 'true', 'false'])
@@ -30,7 +55,7 @@ const WORDS = new Set(['null', 'true', 'false'])
 export function shown(value: unknown): string {
   if (typeof value === 'string' && PLAIN.test(value) && !WORDS.has(value) && printable(value) === value)
     return value
-  return printable(JSON.stringify(value))
+  return shownJson(value)
 }
 
 /** How many columns a text takes; colours take none. */

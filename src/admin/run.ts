@@ -8,7 +8,7 @@ import { TidemarkError } from '../errors.ts'
 import { parseArguments } from './arguments.ts'
 import { EXIT, exitCodeOf } from './exitcodes.ts'
 import { printVerbHelp } from './help.ts'
-import { printable } from './printable.ts'
+import { printable, safeJson } from './printable.ts'
 import { ReaderGone, Terminal } from './terminal.ts'
 import type { AnyVerb, Verb } from './verb.ts'
 
@@ -47,7 +47,7 @@ async function failed(terminal: Terminal, error: unknown): Promise<number> {
   if (terminal.isInterrupted) return EXIT.interrupted
   if (error instanceof ReaderGone) return EXIT.fine
   const { code, message } = described(error)
-  if (terminal.isJson) terminal.note(JSON.stringify({ error: { code, message } }))
+  if (terminal.isJson) terminal.note(safeJson({ error: { code, message } }))
   else terminal.error(message.split('\n').map(printable).join('\n'))
   return exitCodeOf(error)
 }

@@ -3,6 +3,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { MARKER_FILE } from '../engine/directory.ts'
 import { invalidArgument } from '../errors.ts'
+import { isPrintable, printable } from './printable.ts'
 
 /** Throws TIDEMARK_INVALID_ARGUMENT for a path at which there is no store. */
 export async function requireStore(place: string): Promise<void> {
@@ -53,7 +54,11 @@ export async function filesOf(place: string): Promise<StoreFiles> {
   return files
 }
 
-/** A path as a word of a shell's command line. */
+/** A path as a word of a shell's command line; what a terminal would not simply show is written as bash and zsh take it. */
 export function quoted(word: string): string {
+  if (!isPrintable(word)) {
+    const text = word.replaceAll('\\', '\\\\').replaceAll("'", "\\'")
+    return `$'${printable(text)}'`
+  }
   return /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }

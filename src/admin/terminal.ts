@@ -8,6 +8,7 @@
  */
 import { styleText } from 'node:util'
 import { systemClock } from '../clock.ts'
+import { safeJson } from './printable.ts'
 import { Progress } from './progress.ts'
 
 /** Thrown by what writes once nobody reads: no error, but the end of the work. */
@@ -97,7 +98,7 @@ export class Terminal {
 
   /** A document, or one line of many, as JSON. Throws ReaderGone. */
   json(value: unknown): void {
-    this.print(JSON.stringify(value))
+    this.print(safeJson(value))
   }
 
   /** A line on stderr: what is worth knowing beside the result. */

@@ -8,6 +8,7 @@
 import { basename, join } from 'node:path'
 import { TidemarkError } from '../errors.ts'
 import { type Files, systemFiles } from '../files.ts'
+import { MAX_CHAIN_LINKS } from '../limits.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
 import { baseFileName, type CheckpointBase, type CheckpointKind } from './cut.ts'
 import { openCheckpointFile } from './openfile.ts'
@@ -143,15 +144,25 @@ export interface KnownChain {
 /** Finds what each checkpoint builds on, as a restore would: by name, beside it, and the very file. */
 export function chainFinder(checkpoints: readonly CheckpointInfo[]): (of: CheckpointInfo) => KnownChain {
   const byName = new Map(checkpoints.map((checkpoint) => [basename(checkpoint.path), checkpoint]))
+  const find = (base: CheckpointBase) => {
+    const found = byName.get(baseFileName(base))
+    return found?.id === base.checkpointId && found.sha256 === base.sha256 ? found : undefined
+  }
+  // Looked for once: a directory may have thousands, each with a long chain.
+  const bases = new Map<CheckpointInfo, CheckpointInfo | undefined>()
+  const baseOf = (link: CheckpointInfo) => {
+    if (!bases.has(link)) bases.set(link, find(link.base!))
+    return bases.get(link)
+  }
   return (of) => {
-    const links = [of]
-    for (let { base } = of; base !== undefined; ) {
-      const found = byName.get(baseFileName(base))
-      const isTheOne = found?.id === base.checkpointId && found.sha256 === base.sha256
-      if (!isTheOne || links.includes(found)) return { links, isWhole: false }
-      links.push(found)
-      base = found.base
+    const links = new Set([of])
+    for (let link = of; link.base !== undefined; ) {
+      const base = baseOf(link)
+      if (base === undefined || links.has(base) || links.size > MAX_CHAIN_LINKS)
+        return { links: [...links], isWhole: false }
+      links.add(base)
+      link = base
     }
-    return { links, isWhole: true }
+    return { links: [...links], isWhole: true }
   }
 }

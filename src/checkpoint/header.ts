@@ -8,9 +8,11 @@ import {
   MAX_SERVICE_NAME_BYTES,
   MAX_SERVICE_SCHEMA_BYTES,
   MAX_SERVICES,
+  MAX_STORED_JSON_DEPTH,
 } from '../limits.ts'
 import type { CutQueue, CutService } from '../snapshot/cut.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
+import { jsonDepth } from '../timer/jsondepth.ts'
 import { RESERVED_NAME_BYTES } from '../timer/servicename.ts'
 import { utf8Length } from '../timer/text.ts'
 import type { CheckpointBase, CheckpointCut, CheckpointKind } from './cut.ts'
@@ -103,9 +105,15 @@ function whole(fields: Fields, name: string, min: number, max: number): number {
   return value as number
 }
 
+/** A JSON text that whoever reads it can go through to its end. */
+function shallow(text: string, name: string): string {
+  check(jsonDepth(text) <= MAX_STORED_JSON_DEPTH, `${name} has more than ${MAX_STORED_JSON_DEPTH} levels`)
+  return text
+}
+
 function parseMetadata(fields: Fields): unknown {
   if (fields.metadata === undefined) return undefined
-  return JSON.parse(text(fields, 'metadata', MAX_METADATA_BYTES))
+  return JSON.parse(shallow(text(fields, 'metadata', MAX_METADATA_BYTES), 'metadata'))
 }
 
 function parseId(fields: Fields): string {
@@ -162,7 +170,7 @@ export function parseService(bytes: Buffer, id: number): CutService {
   return {
     id: whole(fields, 'id', id, id),
     name: text(fields, 'name', MAX_SERVICE_NAME_BYTES + RESERVED_NAME_BYTES),
-    schemas: text(fields, 'schemas', MAX_SERVICE_SCHEMA_BYTES),
+    schemas: shallow(text(fields, 'schemas', MAX_SERVICE_SCHEMA_BYTES), 'schemas'),
     watermark: whole(fields, 'watermark', Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
     eventTime: parseQueue(fields, 'eventTime'),
     processingTime: parseQueue(fields, 'processingTime'),

@@ -1,6 +1,12 @@
 /** The options of one checkpoint, checked before anything is done. */
 import { invalidArgument, requireObject, TidemarkError } from '../errors.ts'
-import { MAX_CHAIN_LINKS, MAX_CHECKPOINT_WORKERS, MAX_METADATA_BYTES } from '../limits.ts'
+import {
+  MAX_CHAIN_LINKS,
+  MAX_CHECKPOINT_WORKERS,
+  MAX_METADATA_BYTES,
+  MAX_STORED_JSON_DEPTH,
+} from '../limits.ts'
+import { jsonDepth } from '../timer/jsondepth.ts'
 import { utf8Length } from '../timer/text.ts'
 
 export interface CheckpointProgress {
@@ -93,6 +99,8 @@ function metadataText(metadata: unknown): string {
     throw invalidArgument(`metadata must be JSON: ${(cause as Error).message}`, cause)
   }
   if (text === undefined) throw invalidArgument(`metadata must be JSON, not a ${typeof metadata}`)
+  if (jsonDepth(text) > MAX_STORED_JSON_DEPTH)
+    throw invalidArgument(`metadata may have ${MAX_STORED_JSON_DEPTH} levels at most`)
   const bytes = utf8Length(text)
   if (bytes <= MAX_METADATA_BYTES) return text
   throw invalidArgument(`metadata takes ${bytes} bytes as JSON, and may take ${MAX_METADATA_BYTES} at most`)

@@ -156,6 +156,7 @@ async function readIndex(opened: OpenFile, header: CheckpointHeader): Promise<Pl
   const source = new FileSource(path, file, footer.indexOffset, footer.fileLength - FOOTER_BYTES)
   const placed: PlacedBlock[] = []
   let offset = footer.blocksOffset
+  let segments = 0
   let crc = 0
   await source.naming('its index', async () => {
     for (let i = 0; i < footer.indexFrames; i++) {
@@ -165,7 +166,11 @@ async function readIndex(opened: OpenFile, header: CheckpointHeader): Promise<Pl
       for (const record of parseBlockRecords(text, frame.head.entries)) {
         placed.push({ ...record, offset })
         offset += record.length
+        segments += record.segments.length
       }
+      // Before more of it is read: a few bytes could tell of any number of blocks.
+      const fits = offset <= footer.indexOffset && placed.length <= footer.blocks
+      check(fits && segments <= footer.fileLength, 'it tells of more than the file has room for')
     }
     check(source.atEnd && crc === footer.indexCrc, 'it is not the index that the footer tells of')
     if (header.kind === 'incremental') checkNoIndex(header, footer)

@@ -24,8 +24,9 @@ export class CheckpointSink {
     this.#file = file
   }
 
+  /** Makes the file, which must not be there: a name that somebody else made first is not followed, nor emptied. */
   static async create(path: string, files: Files = systemFiles): Promise<CheckpointSink> {
-    return new CheckpointSink(await files.open(path, 'w', 0o600))
+    return new CheckpointSink(await files.open(path, 'wx', 0o600))
   }
 
   /** Appends bytes, which may be used for something else once this resolves. */

@@ -14,6 +14,7 @@ import { type Files, makeDirectory, syncDirectory, systemFiles, writeFully } fro
 import { reached } from '../steps.ts'
 
 export const MARKER_FILE = 'TIDEMARK'
+const MAX_MARKER_BYTES = 64
 /** The newest stored format that this code reads and writes. */
 export const FORMAT_VERSION = 1
 /** Of a store in which nothing was stored yet: LevelDB may make its files. */
@@ -116,7 +117,7 @@ async function checkMarker(realPath: string, location: string, files: Files): Pr
       `${location} is not a Tidemark store and is not empty: it was left untouched; give an empty or a new directory`,
     )
   }
-  const format = readFormat(await files.readFile(path.join(realPath, MARKER_FILE), 'utf8'))
+  const format = readFormat(await markerText(files, realPath))
   if (format === undefined) {
     throw new TidemarkError(
       'TIDEMARK_UNSUPPORTED_FORMAT',
@@ -135,8 +136,20 @@ async function checkMarker(realPath: string, location: string, files: Files): Pr
 
 /** The format that a directory's marker file tells; undefined where it has none, or one that says something else. */
 export async function readMarker(location: string): Promise<number | undefined> {
-  const text = await systemFiles.readFile(path.join(location, MARKER_FILE), 'utf8').catch(() => '')
+  const text = await markerText(systemFiles, location).catch(() => '')
   return readFormat(text)
+}
+
+/** A marker's text; '' for what is no short file: reading a pipe or a device would not end. */
+async function markerText(files: Files, directory: string): Promise<string> {
+  const marker = path.join(directory, MARKER_FILE)
+  const stats = await files.stat(marker).catch((error) => {
+    // A link that leads nowhere, or to itself.
+    if (error.code === 'ENOENT' || error.code === 'ELOOP') return undefined
+    throw error
+  })
+  if (stats?.isFile() !== true || stats.size > MAX_MARKER_BYTES) return ''
+  return files.readFile(marker, 'utf8')
 }
 
 function readFormat(text: string): number | undefined {

@@ -7,7 +7,6 @@
  */
 import { firstDifference } from './containment.ts'
 import type { Demand, Difference } from './difference.ts'
-import { equalJson } from './jsonschema.ts'
 import { canonicalJson } from './schema.ts'
 import { parseSchemas, type StoredPayload, type StoredSchemas, storedPayloads } from './schematext.ts'
 
@@ -48,10 +47,10 @@ function payloadDiffers(stored: StoredPayload, given: StoredPayload, demand: Dem
 
 /** Remembers the payloads of which something would be left out: its name must not come back as something else. */
 function withEarlier(given: StoredSchemas, payloads: readonly StoredPayload[]): StoredSchemas {
-  const earlier: StoredPayload[] = []
+  const earlier = new Map<string, StoredPayload>()
   for (const payload of payloads) {
     if (payloadDiffers(payload, given, 'keeps') === undefined) continue
-    if (!earlier.some((one) => equalJson(one, payload))) earlier.push(payload)
+    earlier.set(canonicalJson(payload), payload)
   }
-  return earlier.length === 0 ? given : { ...given, earlier }
+  return earlier.size === 0 ? given : { ...given, earlier: [...earlier.values()] }
 }

@@ -4,7 +4,10 @@
  * - What a format leaves to options (an offset in a date and time, the version of a UUID) shows in samples of it: a pattern
  *   takes the place of another where it takes every sample that the other one takes.
  * - A format without samples has no options: its patterns all mean the same.
+ * - A stored pattern may be anybody's, as a checkpoint is: it is tried on the samples alone, and only for so long.
  */
+import vm from 'node:vm'
+import { MAX_PATTERN_MS } from '../limits.ts'
 
 const SAMPLES: Readonly<Record<string, readonly string[]>> = {
   'date-time': [
@@ -71,21 +74,22 @@ export function takesTheSame(
   if (given === undefined || stored === given) return true
   if (typeof format !== 'string') return false
   if (WITHOUT_OPTIONS.has(format)) return true
-  const samples = Object.hasOwn(SAMPLES, format) ? SAMPLES[format]! : undefined
-  const givenPattern = compile(given)
-  const storedPattern = stored === undefined ? /^/ : compile(stored)
-  if (samples === undefined || givenPattern === undefined || storedPattern === undefined) return false
-  return samples.every((sample) => !storedPattern.test(sample) || givenPattern.test(sample))
+  if (!Object.hasOwn(SAMPLES, format)) return false
+  const samples = SAMPLES[format]!
+  const ofStored = stored === undefined ? samples : matching(stored, samples)
+  return ofStored !== undefined && matching(given, ofStored)?.length === ofStored.length
 }
 
-function compile(pattern: string): RegExp | undefined {
-  try {
-    return new RegExp(pattern, 'u')
-  } catch {
+const FILTER = 'texts.filter(((regExp) => (text) => regExp.test(text))(new RegExp(pattern, flags)))'
+
+/** The texts that have a pattern; undefined: it is none, or takes too long. Only a script of its own can be stopped. */
+function matching(pattern: string, texts: readonly string[]): readonly string[] | undefined {
+  for (const flags of ['u', '']) {
     try {
-      return new RegExp(pattern)
-    } catch {
-      return undefined
+      return vm.runInNewContext(FILTER, { pattern, flags, texts }, { timeout: MAX_PATTERN_MS })
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') break
     }
   }
+  return undefined
 }

@@ -8,7 +8,9 @@
  *   one does not name. They matter when one of these names comes back.
  */
 import { z } from 'zod'
-import { invalidArgument } from '../errors.ts'
+import { invalidArgument, TidemarkError } from '../errors.ts'
+import { MAX_STORED_JSON_DEPTH } from '../limits.ts'
+import { jsonDepth } from './jsondepth.ts'
 import { canonicalJson } from './schema.ts'
 
 /** A JSON Schema: `true` and `{}` take anything. */
@@ -52,11 +54,56 @@ export function schemasText({ key, namespace, payload }: ServiceSchemas, service
     schemas.payload = jsonSchemaOf(payload, 'payload', service)
     if (takesUndefined(payload)) schemas.optional = true
   }
-  return canonicalJson(schemas)
+  const text = canonicalJson(schemas)
+  if (jsonDepth(text) <= MAX_STORED_JSON_DEPTH) return text
+  throw invalidArgument(`the schemas of service '${service}' have more than ${MAX_STORED_JSON_DEPTH} levels`)
 }
 
+/** Throws TIDEMARK_CORRUPT for what no definition makes. */
 export function parseSchemas(text: string): StoredSchemas {
-  return JSON.parse(text) as StoredSchemas
+  if (jsonDepth(text) > MAX_STORED_JSON_DEPTH) {
+    throw new TidemarkError(
+      'TIDEMARK_CORRUPT',
+      `stored schemas have more than ${MAX_STORED_JSON_DEPTH} levels, which none that were given have`,
+    )
+  }
+  const schemas = tryParse(text)
+  if (isStoredSchemas(schemas)) return schemas
+  const what = JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text)
+  throw new TidemarkError(
+    'TIDEMARK_CORRUPT',
+    `the stored schemas of a service cannot be read (${what}): run verify(), and restore a checkpoint`,
+  )
+}
+
+function tryParse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined // What is no JSON is no schemas.
+  }
+}
+
+function isStoredSchemas(value: unknown): value is StoredSchemas {
+  if (!isStoredPayload(value)) return false
+  const { key, namespace, earlier = [] } = value as Partial<StoredSchemas>
+  return (
+    isJsonSchema(key) && isJsonSchema(namespace) && Array.isArray(earlier) && earlier.every(isStoredPayload)
+  )
+}
+
+function isStoredPayload(value: unknown): value is StoredPayload {
+  if (!isFields(value)) return false
+  const { payload, optional } = value
+  return (payload === undefined || isJsonSchema(payload)) && (optional === undefined || optional === true)
+}
+
+function isJsonSchema(value: unknown): boolean {
+  return typeof value === 'boolean' || isFields(value)
+}
+
+function isFields(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** A service's payload, as one that its timers may have had under any of its schemas. */
