@@ -6,7 +6,7 @@
  */
 import type { CheckpointWriters } from '../../src/checkpoint/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
-import type { Files } from '../../src/files.ts'
+import type { FileStats, Files } from '../../src/files.ts'
 import type { EngineOptions } from '../../src/options.ts'
 import type { Platform } from '../../src/platform.ts'
 import { type CrashOptions, MemoryDisk } from './memorydisk.ts'
@@ -30,8 +30,7 @@ export class MemoryPlatform implements Platform {
   }
 
   async openEngine(realPath: string, _: Required<EngineOptions>, mustExist: boolean): Promise<Engine> {
-    const { dev, ino } = await this.files.stat(realPath)
-    const identity = `${dev}:${ino}`
+    const identity = identityOf(await this.files.stat(realPath))
     let disk = this.#disks.get(identity)
     if (disk === undefined) {
       if (mustExist) throw new Error(`${realPath} does not exist`)
@@ -60,8 +59,18 @@ export class MemoryPlatform implements Platform {
     return new Map(Array.from(this.#disks, ([identity, disk]) => [identity, disk.crash(random, options)]))
   }
 
+  /** Gives a directory a disk: after a reboot, whose inodes are others. */
+  attach(directory: FileStats, disk: MemoryDisk): void {
+    this.#disks.set(identityOf(directory), disk)
+  }
+
   /** Ends every engine, as the death of the process does. */
   die(): void {
     for (const engine of this.#engines.values()) engine.die()
   }
+}
+
+/** Names a directory's disk among those that a crash left. */
+export function identityOf({ dev, ino }: Pick<FileStats, 'dev' | 'ino'>): string {
+  return `${dev}:${ino}`
 }

@@ -28,6 +28,9 @@ export class Fate {
   readonly cuts = new Map<number, Cut>()
   #cuts = 0
   directories = 0
+  /** Where the store is. */
+  location = '/store-0'
+  stores = 0
   /** The turn in which the process dies, and whether the power fails. */
   death: { turn: number; power: boolean } | undefined
   /** What to restore when the process has closed. */
@@ -63,7 +66,7 @@ const EVENTS: readonly [Event, number][] = [
   [checkpoint, 12],
   [periodic, 4],
   [snapshot, 6],
-  [restore, 3],
+  [restore, 6],
   [compact, 1],
 ]
 
@@ -74,7 +77,7 @@ export async function befall(life: Life, fate: Fate): Promise<void> {
   const { world } = life.shop
   try {
     for (;;) {
-      await life.sleep(Math.floor(-Math.log(1 - world.random()) * 14 * HOUR_MS))
+      await life.sleep(Math.floor(-Math.log(1 - world.random()) * 6 * HOUR_MS))
       let at = world.random() * SUM
       const [event] = EVENTS.find(([, weight]) => {
         at -= weight
@@ -266,23 +269,25 @@ async function compact(life: Life): Promise<void> {
   })
 }
 
-/** Restores what was asked for; returns where the new store is. */
-export async function restoreNow(life: Life, fate: Fate): Promise<string> {
+/** Restores what was asked for: the new store is the one that goes on, as soon as it is there. */
+export async function restoreNow(life: Life, fate: Fate): Promise<void> {
   const { shop, machine } = life
   const { path, cut } = fate.restore!
-  fate.restore = undefined
-  const location = `/store-${shop.figures.restores + 2}`
+  const location = `/store-${++fate.stores}`
   const summary = await restoreCheckpoint(path, location, {}, machine.platform)
   const { cut: number } = summary.metadata as { cut: number }
   shop.become(path === '/periodic' ? fate.cuts.get(number)! : cut)
   shop.figures.restores++
   shop.trace.add(`restored ${path}, ${summary.timers} timers`)
-  await machine.files.rm(life.location, { recursive: true })
-  // Of another store now: what it takes has a directory of its own.
-  await machine.files.rm('/periodic', { recursive: true, force: true })
-  for (const directory of [fate.directories - 1, fate.directories])
-    await machine.files.rm(`/checkpoints-${directory}`, { recursive: true, force: true })
+  fate.location = location
+  // What the new store takes has a directory of its own.
+  const old = [
+    life.location,
+    '/periodic',
+    `/checkpoints-${fate.directories - 1}`,
+    `/checkpoints-${fate.directories}`,
+  ]
   fate.newDirectory()
   fate.taken = []
-  return location
+  for (const directory of old) await machine.files.rm(directory, { recursive: true, force: true })
 }

@@ -61,6 +61,7 @@ export class Life {
       schedule: (delayMs: number, wake: () => void) =>
         world.timeout(delayMs, () => this.end === undefined && wake()),
     }
+    await this.machine.boot(this.location)
     this.store = await TimerStore.openOn(this.machine.platform, this.location, { clock, durability })
     this.store.on('error', (error) => this.#onError(error))
     const findings = await this.store.verify()

@@ -41,17 +41,19 @@ export async function liveOnce(seed: number, days: number, size: Size): Promise<
   fate.canLosePower = durability === 'disk'
   try {
     await world.run(async () => {
-      let location = '/store-1'
       while (!isOver()) {
-        life = new Life(shop, machine, location)
+        life = new Life(shop, machine, fate.location)
         await liveUntilEnd(life, fate, size, durability, isOver)
         if (fate.restore !== undefined && life.end === 'closed' && !life.hasFailed) {
-          location = await restoreNow(life, fate)
+          await restoreNow(life, fate).catch((error) => {
+            // It died on the way: the store that was there goes on, unless the new one was whole.
+            if (life!.end !== 'killed') shop.fail(error)
+          })
         }
         fate.restore = undefined
       }
       fate.death = undefined
-      life = new Life(shop, machine, location)
+      life = new Life(shop, machine, fate.location)
       await life.start(durability)
       await quiet(life)
       life.close()

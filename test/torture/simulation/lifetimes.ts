@@ -7,7 +7,7 @@ import type { Figures } from './shop.ts'
 import { LARGE } from './users.ts'
 
 const YEAR_MS = 365.25 * 86_400_000
-const DAYS = 90
+const DAYS = 45
 /** What one lifetime may leave behind in memory, once warm: nothing, but for what the runtime keeps for itself. */
 const MOST_LEFT_MIB = 16
 

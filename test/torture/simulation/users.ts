@@ -24,7 +24,7 @@ export interface Size {
 }
 
 export const SMALL: Size = { people: 40, daily: 60, hourly: 3, reminders: 60, everyMs: 8 * MINUTE_MS }
-export const LARGE: Size = { people: 150, daily: 500, hourly: 8, reminders: 700, everyMs: 6 * MINUTE_MS }
+export const LARGE: Size = { people: 150, daily: 500, hourly: 8, reminders: 2200, everyMs: 8 * MINUTE_MS }
 
 /** Starts all of them; resolves when the process is gone. */
 export async function useServices(life: Life, size: Size): Promise<void> {
