@@ -37,6 +37,8 @@ if (what === 'node') {
     }
   })
   mark('half')
+  // Elsewhere, by the descriptor that was closed: not seen.
+  fs.writeFileSync(`${root}.elsewhere`, 'x')
   await step('append', () => fs.appendFileSync(path('d/a.tmp'), '!'))
   await step('rename', () => fs.promises.rename(path('d/a.tmp'), path('d/b')))
   await step('link', () => fs.promises.link(path('d/b'), path('c')))

@@ -8,14 +8,15 @@
  *   TIDEMARK_SHIM_ROOT    absolute real path: only this directory and what is below is looked at
  *   TIDEMARK_SHIM_MARKS   absolute path of no file: what the process writes to it is a mark, among the operations in order
  *   TIDEMARK_SHIM_LOG     record: where the operations are appended to
- *   TIDEMARK_SHIM_FAIL    fail: "<kinds> <n> <errno> <once|on>[ short]", kinds with commas between:
+ *   TIDEMARK_SHIM_FAIL    fail: "<kinds> <n> <errno> <once|on> <long|short> <names>", kinds with commas between:
  *                         open write sync rename unlink mkdir rmdir link truncate
  *                         n counts from 1; "on": every matching call from the n-th; "short": the n-th writes half (a
  *                         write(2) says so and succeeds, as the system does; stdio then fails, as it does)
- *   TIDEMARK_SHIM_NAMES   fail: parts of base names with commas between; only files that have one count. Left out: all
+ *                         names: parts of base names with commas between: only files that have one count; "*": all
  *   TIDEMARK_SHIM_COUNT   fail: a file of 16 bytes: how many calls matched, how many failed (two 64-bit numbers);
  *                         mapped into memory, so that it is right even after SIGKILL
- *   TIDEMARK_SHIM_ARMED   fail: 0: begins to count when the mark "arm" is written; "disarm" ends it
+ *   TIDEMARK_SHIM_ARMED   fail: 0: begins to count when the mark "arm" is written; "disarm" ends it. "arm " and what FAIL
+ *                         is: from now on that plan, from 1 on
  *
  * The log: a line for each operation, then as many bytes as the length says where there is one.
  *
@@ -43,6 +44,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 #undef fwrite_unlocked
@@ -154,11 +156,6 @@ static enum verdict judge_both(enum kind kind, const char *path, const char *to)
 
 static enum verdict judge(enum kind kind, const char *path) { return judge_both(kind, path, NULL); }
 
-static void mark(const void *bytes, size_t length) {
-  record("mark", 0, 0, length, "-", NULL, bytes);
-  if (length == 3 && !memcmp(bytes, "arm", 3)) plan.is_armed = 1;
-  if (length == 6 && !memcmp(bytes, "disarm", 6)) plan.is_armed = 0;
-}
 
 /* ---- set up ---- */
 
@@ -170,9 +167,10 @@ static char *take(const char *name) {
 }
 
 static void read_plan(const char *text) {
-  char kinds[200], often[10] = "", how[10] = "";
+  char kinds[200], often[10] = "", how[10] = "", wanted[200] = "";
   unsigned long long nth;
-  if (sscanf(text, "%199s %llu %d %9s %9s", kinds, &nth, &plan.error, often, how) < 4) abort();
+  plan.kinds = 0;
+  if (sscanf(text, "%199s %llu %d %9s %9s %199s", kinds, &nth, &plan.error, often, how, wanted) < 6) abort();
   for (char *rest, *kind = strtok_r(kinds, ",", &rest); kind; kind = strtok_r(NULL, ",", &rest)) {
     int i = 0;
     while (i < KINDS && strcmp(kind, KIND_NAMES[i])) i++;
@@ -182,6 +180,20 @@ static void read_plan(const char *text) {
   plan.nth = nth;
   plan.is_lasting = !strcmp(often, "on");
   plan.is_short = !strcmp(how, "short");
+  free(names);
+  names = strcmp(wanted, "*") ? strdup(wanted) : NULL;
+}
+
+static void mark(const void *bytes, size_t length) {
+  record("mark", 0, 0, length, "-", NULL, bytes);
+  char text[500];
+  snprintf(text, sizeof text, "%.*s", (int)length, (const char *)bytes);
+  if (!strncmp(text, "arm ", 4)) {
+    read_plan(text + 4);
+    counts->matched = counts->failed = 0;
+  }
+  if (!strcmp(text, "arm") || !strncmp(text, "arm ", 4)) plan.is_armed = 1;
+  if (!strcmp(text, "disarm")) plan.is_armed = 0;
 }
 
 __attribute__((constructor)) static void begin(void) {
@@ -189,7 +201,6 @@ __attribute__((constructor)) static void begin(void) {
   root = take("TIDEMARK_SHIM_ROOT");
   root_length = root ? strlen(root) : 0;
   marks = take("TIDEMARK_SHIM_MARKS");
-  names = take("TIDEMARK_SHIM_NAMES");
   char *log = take("TIDEMARK_SHIM_LOG"), *fail = take("TIDEMARK_SHIM_FAIL");
   char *count = take("TIDEMARK_SHIM_COUNT"), *armed = take("TIDEMARK_SHIM_ARMED");
   if (fail) {
@@ -212,6 +223,10 @@ __attribute__((constructor)) static void begin(void) {
 
 /* ---- opening and closing ---- */
 
+static int is_watched(int fd) {
+  return fd >= 0 && fd < MAX_DESCRIPTORS && (descriptors[fd].path || is_marks[fd]);
+}
+
 static void forget(int fd) {
   if (fd < 0 || fd >= MAX_DESCRIPTORS) return;
   is_marks[fd] = 0;
@@ -233,13 +248,22 @@ static void opened(int fd, const char *path, const struct stat *before) {
   if (!before || is_emptied) record(before ? "truncate" : "create", now.st_ino, 0, 0, path, NULL, NULL);
 }
 
+/* A descriptor of something else may have the number of one that was closed unseen. */
+static int unwatched(int fd) {
+  if (!is_watched(fd)) return fd;
+  lock();
+  forget(fd);
+  unlock();
+  return fd;
+}
+
 static int open_shimmed(int (*real)(const char *, int, ...), const char *path, int flags, mode_t mode) {
   if (marks && !strcmp(path, marks)) {
     int fd = real("/dev/null", O_WRONLY | O_CLOEXEC);
     if (fd >= 0 && fd < MAX_DESCRIPTORS) is_marks[fd] = 1;
     return fd;
   }
-  if (!is_below(path)) return real(path, flags, mode);
+  if (!is_below(path)) return unwatched(real(path, flags, mode));
   lock();
   struct stat before;
   int existed = !stat(path, &before), fd = -1;
@@ -283,12 +307,23 @@ FILE *fopen(const char *path, const char *mode) { return fopen_shimmed(REAL(fope
 FILE *fopen64(const char *path, const char *mode) { return fopen_shimmed(REAL(fopen64), path, mode); }
 
 int close(int fd) {
-  if (fd < 0 || fd >= MAX_DESCRIPTORS || (!descriptors[fd].path && !is_marks[fd])) return REAL(close)(fd);
+  if (!is_watched(fd)) return REAL(close)(fd);
   lock();
   forget(fd);
   int result = REAL(close)(fd);
   unlock();
   return result;
+}
+
+/* libuv closes what JavaScript opened by number of system call. */
+long syscall(long number, ...) {
+  va_list rest;
+  va_start(rest, number);
+  long a[6];
+  for (int i = 0; i < 6; i++) a[i] = va_arg(rest, long);
+  va_end(rest);
+  if (number == SYS_close) return close(a[0]);
+  return REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
 /* ---- writing ---- */
@@ -328,8 +363,6 @@ static ssize_t write_parts(int fd, const struct iovec *parts, int count, off_t o
   unlock();
   return written;
 }
-
-static int is_watched(int fd) { return fd >= 0 && fd < MAX_DESCRIPTORS && (descriptors[fd].path || is_marks[fd]); }
 
 ssize_t write(int fd, const void *bytes, size_t length) {
   if (!is_watched(fd)) return REAL(write)(fd, bytes, length);

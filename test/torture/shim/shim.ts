@@ -78,21 +78,25 @@ export function startFailing(
   root: string,
   plan: FailPlan,
 ): { child: Child; counts(): Counts } {
-  const { kinds, nth, error, isLasting = false, isShort = false, names = [], isArmed = true } = plan
   const countFile = join(temporaryDirectory('tidemark-shim'), 'count')
-  const often = isLasting ? 'on' : 'once'
-  const how = isShort ? ' short' : ''
   const child = start(script, args, root, {
-    TIDEMARK_SHIM_FAIL: `${kinds.join(',')} ${nth} ${constants.errno[error]} ${often}${how}`,
+    TIDEMARK_SHIM_FAIL: planText(plan),
     TIDEMARK_SHIM_COUNT: countFile,
-    TIDEMARK_SHIM_ARMED: isArmed ? '1' : '0',
-    ...(names.length > 0 ? { TIDEMARK_SHIM_NAMES: names.join(',') } : {}),
+    TIDEMARK_SHIM_ARMED: plan.isArmed === false ? '0' : '1',
   })
   const counts = () => {
     const numbers = readFileSync(countFile)
     return { matched: Number(numbers.readBigUInt64LE(0)), failed: Number(numbers.readBigUInt64LE(8)) }
   }
   return { child, counts }
+}
+
+/** As the shim reads it: from its environment, or behind the mark `arm`. */
+export function planText({ kinds, nth, error, isLasting, isShort, names = [] }: FailPlan): string {
+  const often = isLasting === true ? 'on' : 'once'
+  const how = isShort === true ? 'short' : 'long'
+  const wanted = names.length > 0 ? names.join(',') : '*'
+  return `${kinds.join(',')} ${nth} ${constants.errno[error]} ${often} ${how} ${wanted}`
 }
 
 function start(script: URL, args: readonly string[], root: string, env: Record<string, string>): Child {
