@@ -16,6 +16,7 @@ import { EMPTY_FORMAT, readMarker } from './directory.ts'
 import type { Engine, EngineBatch, Entry, LevelTables, ScanRange } from './engine.ts'
 import { END } from './keyspaces.ts'
 import { LogNames } from './lognames.ts'
+import { restoreManifest } from './manifest.ts'
 import { levelsOf, parseTables, type Table } from './tables.ts'
 
 type TextLevel = AbstractLevel<string | Buffer | Uint8Array, string, string>
@@ -23,7 +24,8 @@ type TextBatch = AbstractChainedBatch<TextLevel, string, string>
 
 /**
  * Opens the LevelDB in a directory (its real path: one spelling for all threads). Throws what LevelDB says.
- * Where nothing was stored yet, a loss of power may have left parts of LevelDB's first files: those begin anew.
+ * What a loss of power may have left of LevelDB's opening is mended: where nothing was stored yet its first files begin
+ * anew, and a MANIFEST that CURRENT does not name yet is found (manifest.ts).
  */
 export async function openClassicEngine(
   realPath: string,
@@ -42,8 +44,9 @@ export async function openClassicEngine(
   try {
     await level.open()
   } catch (error) {
-    if (isLockedError(error) || (await readMarker(realPath)) !== EMPTY_FORMAT) throw error
-    await ClassicLevel.destroy(realPath)
+    if (isLockedError(error)) throw error
+    if ((await readMarker(realPath)) === EMPTY_FORMAT) await ClassicLevel.destroy(realPath)
+    else if (!(await restoreManifest(realPath))) throw error
     await level.open()
   }
   return new LevelEngine(level as unknown as TextLevel, new LogNames(realPath))
