@@ -4,6 +4,7 @@ import { type Domain, type Id, queueName } from './model.ts'
 import {
   CHECKPOINTS,
   DOMAINS,
+  FIRST_BULKY,
   KEYS,
   lineOfStored,
   NAMESPACES,
@@ -21,6 +22,7 @@ export const CALLERS = {
   snapshot: { begin: holdSnapshot, calls: 3 },
   checkpoint: { begin: takeCheckpoint, calls: 3 },
   keeper: { begin: keep, calls: 2 },
+  bulk: { begin: writeBulk, calls: 8 },
 } as const
 
 export type CallerKind = keyof typeof CALLERS
@@ -58,6 +60,19 @@ async function write(world: World, who: string): Promise<void> {
     if (call !== undefined) made.push(call)
   }
   if (world.chance(0.5)) await Promise.all(made)
+}
+
+/** Much log, and what goes with it: what is trimmed while others build on it. */
+async function writeBulk(world: World, who: string): Promise<void> {
+  const { name, queue } = anyQueue(world)
+  const { model } = world
+  if (queue === undefined) return
+  const id = { key: 'bulk', namespace: '', timestamp: 1 + world.pick(3) }
+  const payload = FIRST_BULKY + model.made
+  const timer = { ...id, payload: world.stored(payload) }
+  const register = () => model.register(name, { ...id, payload })
+  const call = world.call(who, `bulk ${name}`, register, () => queue.register(timer))
+  if (world.chance(0.8)) await call
 }
 
 function writeOnce(world: World, who: string): Promise<void> | undefined {

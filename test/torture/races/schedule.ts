@@ -40,13 +40,19 @@ const KINDS = Object.keys(CALLERS) as CallerKind[]
 /** Schedules of which every checkpoint is restored: one in so many. */
 const RESTORED_IN = 4
 
+/** How many callers of a kind there are at most, where it is not two; writers are never none. */
+const MOST: Partial<Record<CallerKind, number>> = { writer: 3, bulk: 1 }
+/** Plans that have bulky payloads: one in so many. */
+const BULKY_IN = 6
+
 export function planOf(seed: number): Plan {
   const random = randomFrom(seed)
+  const kinds = KINDS.filter((kind) => kind !== 'bulk' || seed % BULKY_IN === 0)
   const lives = Array.from({ length: 1 + Math.floor(random() * 3) }, () => {
     const callers: Caller[] = []
-    for (const kind of KINDS) {
-      const most = kind === 'writer' ? 3 : 2
-      const count = kind === 'writer' ? 1 + Math.floor(random() * most) : Math.floor(random() * (most + 1))
+    for (const kind of kinds) {
+      const least = kind === 'writer' || kind === 'bulk' ? 1 : 0
+      const count = least + Math.floor(random() * ((MOST[kind] ?? 2) + 1 - least))
       for (let i = 0; i < count; i++) callers.push({ who: `${kind}${i}`, kind, calls: CALLERS[kind].calls })
     }
     return callers

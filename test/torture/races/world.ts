@@ -18,6 +18,10 @@ export const SERVICES = ['a', 'b'] as const
 export const DOMAINS = ['eventTime', 'processingTime'] as const
 export const KEYS = ['k0', 'k1', 'k2'] as const
 export const NAMESPACES = ['', 'n'] as const
+/** Payloads from here on are bulky: a few of them are more log than a store keeps. */
+export const FIRST_BULKY = 1000
+const PAD = 'x'.repeat(50_000)
+const ENGINE = { writeBufferBytes: 64 * 1024 }
 export const STORE = '/store'
 export const CHECKPOINTS = '/checkpoints'
 
@@ -39,19 +43,26 @@ function startService(store: Store, name: string, generation: number, handlers: 
   const handler = (domain: Domain) => (timer: never, context: never) =>
     handlers.run(name, domain, timer, context)
   return store.service(name, {
-    payload: z.object({ [`of${generation}`]: z.int() }) as z.ZodType<Record<string, number>>,
+    payload: z.object({ [`of${generation}`]: z.int(), pad: z.string().optional() }) as z.ZodType<Payload>,
     onEventTime: handler('eventTime') as never,
     onProcessingTime: handler('processingTime') as never,
     migrate: ({ key, namespace, payload }) => ({
       key: String(key),
       namespace: String(namespace),
-      payload: { [`of${generation}`]: payloadOf(payload) },
+      payload: storedAs(generation, payloadOf(payload)),
     }),
   })
 }
 
+type Payload = Record<string, number | string>
+
+/** A payload as services of a generation store it; a bulky one fills the log. */
+function storedAs(generation: number, payload: number): Payload {
+  return { [`of${generation}`]: payload, ...(payload < FIRST_BULKY ? {} : { pad: PAD }) }
+}
+
 export function payloadOf(payload: unknown): number {
-  return Object.values(payload as Record<string, number>)[0]!
+  return Object.values(payload as Payload)[0] as number
 }
 
 /** A clock whose wake-ups are steps: they come late or early. It never goes back. */
@@ -123,11 +134,16 @@ export class World {
   }
 
   /** A payload as it is stored now. */
-  readonly stored = (payload: number): Record<string, number> => ({ [`of${this.generation}`]: payload })
+  readonly stored = (payload: number): Payload => storedAs(this.generation, payload)
 
   async open(): Promise<void> {
     const { clock } = this
-    const opening = TimerStore.openOn(this.platform, STORE, { durability: 'os', clock, maxParallelism: 8 })
+    const opening = TimerStore.openOn(this.platform, STORE, {
+      durability: 'os',
+      clock,
+      maxParallelism: 8,
+      engine: ENGINE,
+    })
     this.store = await this.scheduler.awaits(opening, 'open')
     this.isClosing = false
     this.store.on('error', (error) => {
