@@ -4,31 +4,25 @@
  * - The parts hear of each other only here: the pipeline tells firing, releases wake the purge.
  * - Closing goes from the outside in: handlers, checkpoints, snapshots, purge, commits, the worker's engine, the engine.
  */
-import { randomUUID } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { z } from 'zod'
-import { migrations } from '../migrations/index.ts'
 import { Checkpointer, type CheckpointSummary } from './checkpoint/checkpointer.ts'
 import { CheckpointCoordinator } from './checkpoint/coordinator.ts'
 import type { CheckpointOptions } from './checkpoint/options.ts'
 import { type RestoreOptions, type RestoreSummary, restoreCheckpoint } from './checkpoint/restore.ts'
+import { inNextTurn } from './clock.ts'
 import { type AnyDefinition, checkDefinition, type ServiceDefinition } from './definition.ts'
-import { type ClaimedDirectory, claimDirectory, syncEngineFiles } from './engine/directory.ts'
-import type { Engine } from './engine/engine.ts'
-import { migrate, type StoreRecord } from './engine/migration.ts'
-import { openEngine, openingFailed } from './engine/open.ts'
-import { invalidArgument, TidemarkError } from './errors.ts'
+import { TidemarkError } from './errors.ts'
 import { Firing } from './firing/firing.ts'
 import type { AnyHandler } from './firing/handler.ts'
 import { trimOnClose } from './log/close.ts'
+import { noteNewest } from './log/newest.ts'
 import { CommitPipeline } from './log/pipeline.ts'
-import type { LogRetention } from './log/retention.ts'
-import type { StoreState } from './log/state.ts'
-import { loadState } from './log/tail.ts'
 import { LogTrimmer } from './log/trimmer.ts'
 import { planStart, type StartPlan, startedMismatch } from './migrating/plan.ts'
 import { prepareService } from './migrating/start.ts'
-import { type CheckedOptions, checkOptions, defaultMaxParallelism, type StoreOptions } from './options.ts'
+import { type Opened, openParts } from './opening.ts'
+import { checkOptions, type StoreOptions } from './options.ts'
 import { type Platform, systemPlatform } from './platform.ts'
 import { TimerService } from './service.ts'
 import { Compactor } from './snapshot/compaction.ts'
@@ -52,17 +46,6 @@ export interface StoreStats {
   /** The kept log; bytes as characters of its entries. */
   log: { entries: number; bytes: number }
   services: Record<string, { watermark: number; eventTime: number; processingTime: number }>
-}
-
-interface Opened {
-  platform: Platform
-  location: string
-  directory: ClaimedDirectory
-  engine: Engine
-  record: StoreRecord
-  state: StoreState
-  retention: LogRetention
-  options: CheckedOptions
 }
 
 /**
@@ -99,41 +82,11 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
 
   /** As {@link open}, on something else than this machine: for tests. @internal */
   static async openOn(platform: Platform, location: string, options: StoreOptions = {}): Promise<TimerStore> {
-    const { files } = platform
-    const checked = checkOptions(options)
-    reached('open.beforeClaim')
-    const directory = await claimDirectory(location, files).catch((error) => {
-      throw openingFailed(location, error)
-    })
-    reached('open.afterClaim')
-    let engine: Engine | undefined
-    try {
-      engine = await openEngine(location, directory, checked.engine, platform)
-      reached('open.afterEngine')
-      const fresh: StoreRecord = freshRecord(defaultMaxParallelism(checked.maxParallelism))
-      const record = await migrate(files, engine, directory.realPath, migrations, fresh)
-      reached('open.afterFormat')
-      checkParallelism(location, record, checked)
-      const { state, retention } = await loadState(engine, record, checked.engine.writeBufferBytes)
-      reached('open.afterLog')
-      if (checked.durability === 'disk') await syncEngineFiles(files, directory.realPath)
-      reached('open.afterSync')
-      return new TimerStore({
-        platform,
-        location,
-        directory,
-        engine,
-        record,
-        state,
-        retention,
-        options: checked,
-      })
-    } catch (error) {
-      // Where even that fails, what failed first is what to tell.
-      await engine?.close().catch(() => {})
-      directory.release()
-      throw openingFailed(location, error)
-    }
+    const opened = await openParts(platform, location, checkOptions(options))
+    const store = new TimerStore(opened)
+    // Once whoever opens it can have a listener.
+    if (opened.endDamaged !== undefined) inNextTurn(() => store.#tell(opened.endDamaged))
+    return store
   }
 
   /**
@@ -334,7 +287,7 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
   }
 
   async #close(): Promise<void> {
-    const { engine, directory, retention } = this.#opened
+    const { engine, directory } = this.#opened
     reached('close.begun')
     const compacted = this.#compactor.stop()
     try {
@@ -352,7 +305,7 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
       await this.#checkpointer.close()
       reached('close.afterWriters')
       // All that was acknowledged is written: where no more can be, the next opening only has more to read.
-      if (healthy) await trimOnClose(engine, retention).catch((error) => this.#tell(error))
+      if (healthy) await this.#leave().catch((error) => this.#tell(error))
     } finally {
       // The last cut may have been asked for just before: nobody reads on when the engine is gone.
       this.#running.releaseAll()
@@ -360,6 +313,14 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
       directory.release()
       reached('close.afterEngine')
     }
+  }
+
+  /** Leaves a log that is short, and says how far it goes. */
+  async #leave(): Promise<void> {
+    const { engine, directory, retention, platform, record, state } = this.#opened
+    await trimOnClose(engine, retention)
+    const { files } = platform
+    await noteNewest({ files, realPath: directory.realPath, record, version: state.decidedVersion })
   }
 
   #refusal(): TidemarkError | undefined {
@@ -386,17 +347,4 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
     // On a stack of its own: a listener that closes the store is no handler that would wait for itself.
     queueMicrotask(() => this.emit('error', told))
   }
-}
-
-function freshRecord(maxParallelism: number): StoreRecord {
-  const keyGroups = { start: 0, end: maxParallelism - 1 }
-  return { formatVersion: 0, storeId: randomUUID(), maxParallelism, keyGroups }
-}
-
-function checkParallelism(location: string, record: StoreRecord, options: CheckedOptions): void {
-  const asked = options.maxParallelism
-  if (asked === undefined || asked === record.maxParallelism) return
-  throw invalidArgument(
-    `maxParallelism of ${location} is ${record.maxParallelism} for good, not ${asked}: leave the option out`,
-  )
 }

@@ -74,7 +74,7 @@ test('the direction of imports can be wrong', () => {
   const right = [
     ['src/index.ts', 'src/store.ts'],
     ['src/store.ts', 'src/service.ts'],
-    ['src/store.ts', 'migrations/0001-first.ts'],
+    ['src/opening.ts', 'migrations/0001-first.ts'],
     ['src/checkpoint/restore.ts', 'migrations/0001-first.ts'],
     ['src/log/entry.ts', 'src/log/replay.ts'],
     ['src/log/entry.ts', 'src/timer/identity.ts'],

@@ -3,6 +3,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { MARKER_FILE } from '../engine/directory.ts'
 import { invalidArgument } from '../errors.ts'
+import { NEWEST_FILE } from '../log/newest.ts'
 import { isPrintable, printable } from './printable.ts'
 
 /** Throws TIDEMARK_INVALID_ARGUMENT for a path at which there is no store. */
@@ -35,7 +36,7 @@ const KINDS: readonly (readonly [RegExp, FileKind])[] = [
   [/^(?:MANIFEST-\d+|CURRENT|\d+\.dbtmp)$/, 'manifest'],
   [/^LOG(?:\.old)?$/, 'messages'],
   [/^LOCK$/, 'lock'],
-  [new RegExp(`^${MARKER_FILE}(?:\\.[0-9a-f]{8})?$`), 'marker'],
+  [new RegExp(`^(?:${MARKER_FILE}(?:\\.[0-9a-f]{8})?|${NEWEST_FILE})$`), 'marker'],
 ]
 
 /** Looks at a store's directory, and opens none of its files: LOCK must never be (see lock.ts). */

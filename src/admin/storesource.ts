@@ -15,6 +15,8 @@ import { END } from '../engine/keyspaces.ts'
 import { readStoreRecord, type StoreRecord } from '../engine/migration.ts'
 import { openEngine } from '../engine/open.ts'
 import { invalidArgument, TidemarkError } from '../errors.ts'
+import { systemFiles } from '../files.ts'
+import { refuseOlder } from '../log/newest.ts'
 import type { LogRetention } from '../log/retention.ts'
 import type { StoreState } from '../log/state.ts'
 import { loadState } from '../log/tail.ts'
@@ -54,6 +56,8 @@ export async function openStoreDirectory(location: string): Promise<OpenedStore>
     if (record === undefined) throw await withoutFiles(location)
     if (record.formatVersion !== FORMAT_VERSION) throw otherFormat(location, record.formatVersion)
     const { state, retention } = await loadState(engine, record, sizes.writeBufferBytes)
+    const { realPath } = directory
+    await refuseOlder({ files: systemFiles, realPath, record, version: state.decidedVersion })
     return { location, directory, engine, record, state, retention, close }
   } catch (error) {
     await close()

@@ -33,7 +33,7 @@ function openStores(): OpenStores {
 export interface ClaimedDirectory {
   /** One spelling for everyone. */
   realPath: string
-  /** Whether LevelDB has been here: then it must find its files, and make no new ones. */
+  /** Whether LevelDB has been here: then it must find its files, and makes no new ones. */
   hasEngineFiles: boolean
   release(): void
 }
@@ -131,7 +131,7 @@ async function checkMarker(realPath: string, location: string, files: Files): Pr
         'it was left untouched',
     )
   }
-  return format > EMPTY_FORMAT && names.some((name) => name.endsWith('.ldb') || name.startsWith('MANIFEST-'))
+  return format > EMPTY_FORMAT
 }
 
 /** The format that a directory's marker file tells; undefined where it has none, or one that says something else. */

@@ -7,11 +7,12 @@
  */
 import { TidemarkError } from '../errors.ts'
 import type { Files } from '../files.ts'
+import { MAX_MAX_PARALLELISM } from '../limits.ts'
 import { reached } from '../steps.ts'
 import { verifiedBody, withChecksum } from '../timer/checksum.ts'
 import { syncEngineFiles, writeMarker } from './directory.ts'
 import type { Engine, EngineBatch } from './engine.ts'
-import { META_STORE } from './keyspaces.ts'
+import { END, LOG, META_STORE } from './keyspaces.ts'
 
 /** What a store is, whatever it holds. */
 export interface StoreRecord {
@@ -34,11 +35,40 @@ export interface Migration {
 export function readStoreRecord(engine: Engine): StoreRecord | undefined {
   const value = engine.get(META_STORE)
   if (value === undefined) return undefined
-  const body = verifiedBody(META_STORE, value)
-  if (body === undefined) {
-    throw new TidemarkError('TIDEMARK_CORRUPT', "the store's own record is damaged: restore a checkpoint")
+  const record = parseRecord(verifiedBody(META_STORE, value))
+  if (record !== undefined) return record
+  throw new TidemarkError('TIDEMARK_CORRUPT', "the store's own record is damaged: restore a checkpoint")
+}
+
+/** Undefined where it is no record, whatever its checksum says. */
+function parseRecord(body: string | undefined): StoreRecord | undefined {
+  let record: StoreRecord
+  try {
+    record = JSON.parse(body ?? '') as StoreRecord
+  } catch {
+    return undefined
   }
-  return JSON.parse(body) as StoreRecord
+  const { formatVersion, storeId, maxParallelism, keyGroups } = Object(record) as StoreRecord
+  const { start, end } = Object(keyGroups) as StoreRecord['keyGroups']
+  const isRecord =
+    typeof storeId === 'string' &&
+    isWithin(formatVersion, 0, Number.MAX_SAFE_INTEGER) &&
+    isWithin(maxParallelism, 1, MAX_MAX_PARALLELISM) &&
+    isWithin(start, 0, maxParallelism - 1) &&
+    isWithin(end, start, maxParallelism - 1)
+  return isRecord ? record : undefined
+}
+
+function isWithin(value: number, least: number, most: number): boolean {
+  return Number.isSafeInteger(value) && value >= least && value <= most
+}
+
+/** Throws TIDEMARK_CORRUPT where there are commits and no record: such a store is not a new one. */
+export async function refuseWithoutRecord(engine: Engine): Promise<void> {
+  if (readStoreRecord(engine) !== undefined) return
+  const entries = await engine.scan({ from: LOG, to: LOG + END, limit: 1 }).read()
+  if (entries.length === 0) return
+  throw new TidemarkError('TIDEMARK_CORRUPT', "the store's own record is missing: restore a checkpoint")
 }
 
 export function putStoreRecord(batch: EngineBatch, record: StoreRecord): void {

@@ -5,6 +5,8 @@ import type { EngineOptions } from '../options.ts'
 import { isCorruptionError, isLockedError, openClassicEngine } from './classic.ts'
 import { type ClaimedDirectory, lockedError } from './directory.ts'
 import type { Engine } from './engine.ts'
+import { KeptLogs, passedOver } from './keptlogs.ts'
+import { checkWriteAhead } from './writeahead.ts'
 
 /** What stores stand on: LevelDB and the machine's files, unless a test has something else. */
 export interface EnginePlatform {
@@ -15,15 +17,30 @@ export interface EnginePlatform {
 
 export const systemEngine: EnginePlatform = { files: systemFiles, openEngine: openClassicEngine }
 
-/** Rejects with TIDEMARK_LOCKED, TIDEMARK_CORRUPT, TIDEMARK_FAILED. */
+/**
+ * `onEndDamaged` hears of an end of LevelDB's log that was left out, and may have been whole.
+ * Rejects with TIDEMARK_LOCKED, TIDEMARK_CORRUPT, TIDEMARK_FAILED.
+ */
 export async function openEngine(
   location: string,
   directory: ClaimedDirectory,
   sizes: Required<EngineOptions>,
   platform: EnginePlatform = systemEngine,
+  onEndDamaged: (error: TidemarkError) => void = () => {},
 ): Promise<Engine> {
   try {
-    return await platform.openEngine(directory.realPath, sizes, directory.hasEngineFiles)
+    const endDamaged = await checkWriteAhead(platform.files, directory, location)
+    if (endDamaged !== undefined) onEndDamaged(endDamaged)
+    const kept = await KeptLogs.keep(platform.files, directory.realPath)
+    const engine = await platform.openEngine(directory.realPath, sizes, directory.hasEngineFiles)
+    const problem = await kept.problem()
+    if (problem === undefined) {
+      await kept.release()
+      return engine
+    }
+    await engine.close()
+    await kept.putBack()
+    throw passedOver(location, problem)
   } catch (error) {
     if (isLockedError(error)) throw lockedError(location, error)
     const why = causeOf(error)

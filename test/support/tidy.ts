@@ -23,6 +23,7 @@ export const layers: readonly (readonly string[])[] = [
   ['src/admin/'],
   ['src/testing.ts'],
   ['src/store.ts'],
+  ['src/opening.ts'],
   ['src/platform.ts'],
   ['src/migrating/'],
   ['src/definition.ts'],
@@ -36,7 +37,7 @@ export const layers: readonly (readonly string[])[] = [
   ['src/options.ts', 'src/clock.ts', 'src/files.ts', 'src/limits.ts', 'src/errors.ts', 'src/steps.ts'],
 ]
 
-const importersOfMigrations = ['src/store.ts', 'src/checkpoint/', 'src/admin/']
+const importersOfMigrations = ['src/opening.ts', 'src/checkpoint/', 'src/admin/']
 const importedByMigrations = ['src/engine/', 'src/timer/', ...layers.at(-1)!]
 
 function within(path: string, place: string): boolean {
