@@ -3,9 +3,9 @@
  * the one that the header tells of. Whoever has read them all has proved all of them.
  */
 import { logKey } from '../engine/keyspaces.ts'
-import { type ParsedEntry, parseEntry } from '../log/entry.ts'
+import { type LoggedEvent, type ParsedEntry, parseEntry, parseEvents } from '../log/entry.ts'
 import { FileSource, frameContent } from './filesource.ts'
-import { check, LOG_LENGTH_BYTES } from './format.ts'
+import { check, FormatProblem, LOG_LENGTH_BYTES } from './format.ts'
 import type { CheckpointHeader } from './header.ts'
 import type { OpenFile } from './openfile.ts'
 
@@ -13,6 +13,15 @@ import type { OpenFile } from './openfile.ts'
 export interface LogEntry {
   entry: ParsedEntry
   value: string
+}
+
+/** The events of an entry. Throws a FormatProblem where one is not whole. */
+export function* eventsOf({ entry, value }: LogEntry): Generator<LoggedEvent> {
+  try {
+    yield* parseEvents(value, entry)
+  } catch (error) {
+    throw new FormatProblem((error as Error).message)
+  }
 }
 
 export async function* readLogEntries(

@@ -4,11 +4,12 @@
  */
 
 import { MIN_TIMESTAMP } from '../limits.ts'
-import { type LoggedEvent, type ParsedEntry, parseEvents } from '../log/entry.ts'
+import type { LoggedEvent } from '../log/entry.ts'
 import type { CutService } from '../snapshot/cut.ts'
 import type { TimeDomain } from '../timer/identity.ts'
 import { decodeDigits } from '../timer/text.ts'
 import { check } from './format.ts'
+import { eventsOf, type LogEntry } from './logreader.ts'
 
 export class LogTotals {
   readonly #services: CutService[]
@@ -24,9 +25,10 @@ export class LogTotals {
   }
 
   /** Follows the next entry. Throws a FormatProblem where its events do not come to the counts that it tells. */
-  add(entry: ParsedEntry, value: string): void {
+  add(logged: LogEntry): void {
+    const { entry } = logged
     const changes = new Map<string, number>()
-    for (const event of parseEvents(value, entry)) {
+    for (const event of eventsOf(logged)) {
       if (event.kind === 'service') this.#name(event)
       else if (event.kind !== 'payload' && 'identity' in event)
         countChange(changes, event.identity, event.kind)

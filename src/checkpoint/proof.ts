@@ -115,9 +115,9 @@ async function proveLog(
   { base, signal }: ProofOptions,
 ): Promise<void> {
   const totals = base === undefined ? undefined : new LogTotals(base.services)
-  for await (const { entry, value } of readLogEntries(opened, header)) {
+  for await (const logged of readLogEntries(opened, header)) {
     if (signal?.aborted === true) return
-    namingLog(opened.path, () => totals?.add(entry, value))
+    namingLog(opened.path, () => totals?.add(logged))
   }
   namingLog(opened.path, () => totals?.compare(header.services))
 }

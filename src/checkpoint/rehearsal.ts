@@ -2,13 +2,12 @@
  * A restore without a store: all that it reads is read, and proved as far as files alone can prove it; what it would write
  * is counted.
  */
-import { parseEvents } from '../log/entry.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
 import { IDENTITY_QUEUE_END } from '../timer/identity.ts'
 import { ownersOf } from '../timer/servicename.ts'
 import { decodeDigits } from '../timer/text.ts'
 import { namingLog } from './format.ts'
-import type { LogEntry } from './logreader.ts'
+import { eventsOf, type LogEntry } from './logreader.ts'
 import { LogTotals } from './logtotals.ts'
 import type { CheckpointReader } from './reader.ts'
 import type { RestoreSource } from './restoresource.ts'
@@ -33,9 +32,11 @@ export async function rehearse(
   for (const link of links) {
     const totals = new LogTotals(base.header.services)
     for await (const logged of link.entries()) {
-      const { entry, value } = logged
-      namingLog(link.path, () => totals.add(entry, value))
-      if (entry.version < version) timers += changeOf(logged, keyGroups)
+      const { entry } = logged
+      namingLog(link.path, () => {
+        totals.add(logged)
+        if (entry.version < version) timers += changeOf(logged, keyGroups)
+      })
       if (entry.version === version - 1) names = totals.names
       report(1)
     }
@@ -63,9 +64,9 @@ async function countBlocks(
 }
 
 /** How many more timers of some key groups there are after an entry than before it. */
-function changeOf({ entry, value }: LogEntry, { start, end }: KeyGroupRange): number {
+function changeOf(logged: LogEntry, { start, end }: KeyGroupRange): number {
   let change = 0
-  for (const event of parseEvents(value, entry)) {
+  for (const event of eventsOf(logged)) {
     if (!('identity' in event) || event.kind === 'payload') continue
     const keyGroup = decodeDigits(event.identity, IDENTITY_QUEUE_END, 3)
     if (keyGroup >= start && keyGroup <= end) change += event.kind === 'register' ? 1 : -1

@@ -10,7 +10,7 @@
 import type { Engine, EngineBatch } from '../engine/engine.ts'
 import { RESTORE_BATCH_CHARACTERS, RESTORE_BATCH_ENTRIES } from '../limits.ts'
 import { putTimer } from '../log/apply.ts'
-import { type LoggedEvent, type ParsedEntry, parseEvents } from '../log/entry.ts'
+import type { LoggedEvent, ParsedEntry } from '../log/entry.ts'
 import type { QueueState, StoreState } from '../log/state.ts'
 import { reached } from '../steps.ts'
 import { addToSetHash, removeFromSetHash } from '../timer/checksum.ts'
@@ -18,8 +18,8 @@ import type { KeyGroupRange } from '../timer/codec.ts'
 import { IDENTITY_QUEUE_END, timestampText } from '../timer/identity.ts'
 import { dueKey, makeStored, parseStored, type StoredTimer } from '../timer/stored.ts'
 import { decodeDigits, decodeTimestamp } from '../timer/text.ts'
-import { check, FormatProblem } from './format.ts'
-import type { LogEntry } from './logreader.ts'
+import { check } from './format.ts'
+import { eventsOf, type LogEntry } from './logreader.ts'
 import type { Translation } from './translation.ts'
 
 type TimerEvent = Extract<LoggedEvent, { identity: string }>
@@ -51,8 +51,9 @@ export class LogReplayer {
   }
 
   /** Adds the next entry. Throws a FormatProblem where it does not fit to what is there. */
-  async add({ entry, value }: LogEntry): Promise<void> {
-    for (const event of parsedEvents(value, entry)) {
+  async add(logged: LogEntry): Promise<void> {
+    const { entry, value } = logged
+    for (const event of eventsOf(logged)) {
       if (event.kind === 'service') this.#parts.onService(event)
       if ('identity' in event && this.#isWanted(event.identity)) {
         const serviceId = decodeDigits(event.identity, 1, 2)
@@ -169,14 +170,6 @@ export class LogReplayer {
       check(service !== undefined, 'a watermark belongs to no service')
       service.decidedWatermark = watermark
     }
-  }
-}
-
-function* parsedEvents(value: string, entry: ParsedEntry): Generator<LoggedEvent> {
-  try {
-    yield* parseEvents(value, entry)
-  } catch (error) {
-    throw new FormatProblem((error as Error).message)
   }
 }
 

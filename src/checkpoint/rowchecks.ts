@@ -92,7 +92,10 @@ function sinceVersion(bytes: Uint8Array, start: number, end: number): number {
   const place = start + countLength(bytes, start, end)
   const since = place + countLength(bytes, place, end)
   if (!(since < end)) return Number.NaN
-  return countAt(bytes, bytes[since] === SAME_AS_CREATE ? start : since, end)
+  const createVersion = countAt(bytes, start, end)
+  // A place that is none makes no order.
+  if (Number.isNaN(createVersion + countAt(bytes, place, end))) return Number.NaN
+  return bytes[since] === SAME_AS_CREATE ? createVersion : countAt(bytes, since, end)
 }
 
 function countLength(bytes: Uint8Array, at: number, end: number): number {
@@ -103,7 +106,8 @@ function countLength(bytes: Uint8Array, at: number, end: number): number {
 function countAt(bytes: Uint8Array, at: number, end: number): number {
   const length = countLength(bytes, at, end)
   if (Number.isNaN(length)) return Number.NaN
-  return digitsAt(bytes, at + 1, length - 1)
+  const count = digitsAt(bytes, at + 1, length - 1)
+  return count <= Number.MAX_SAFE_INTEGER ? count : Number.NaN
 }
 
 /** The timestamp in the nine bytes from `at` on, or NaN. */

@@ -43,6 +43,7 @@ export function readTrimmed(engine: Engine, newest: number): KeptLog | undefined
   if (body === undefined) return undefined
   const numbers: number[] = []
   for (let at = 0; at < body.length; at += countLength(body, at)) numbers.push(decodeCount(body, at))
-  const [version, oldest, tail, characters] = numbers
-  return version === newest ? { oldest: oldest!, tail: tail!, characters: characters! } : undefined
+  const [version, oldest, tail, characters] = numbers as [number, number, number, number]
+  const isWhole = numbers.length === 4 && !Number.isNaN(oldest + tail + characters)
+  return isWhole && version === newest ? { oldest, tail, characters } : undefined
 }

@@ -5,8 +5,10 @@
  * - An *anchor* is an entry that tells the totals of every queue and the watermark of every service; every entry names
  *   the newest anchor and what is kept before it, so that opening knows where to begin without a search.
  */
+import { TidemarkError } from '../errors.ts'
 import { CHECKSUM_CHARACTERS, checksumOf, encodeChecksum, verifiedBody } from '../timer/checksum.ts'
-import { escapePart, identityEnd, type TimeDomain, unescapePart } from '../timer/identity.ts'
+import { escapePart, identityEnd, isIdentityAt, type TimeDomain, unescapePart } from '../timer/identity.ts'
+import { isOrderAt } from '../timer/stored.ts'
 import {
   countLength,
   decodeCount,
@@ -15,6 +17,7 @@ import {
   encodeCount,
   encodePair,
   encodeTimestamp,
+  TIMESTAMP_CHARACTERS,
 } from '../timer/text.ts'
 import type { Commit, CommitEvent } from './events.ts'
 import type { KeptLog } from './retention.ts'
@@ -108,7 +111,7 @@ export function encodeEntry(
   return { value: body + encodeChecksum(checksum), checksum }
 }
 
-/** Reads counts and timestamps one after the other; `at` is NaN once something was not there. */
+/** Reads counts and timestamps one after the other; `at` is NaN once something was not there, or not a number. */
 class Cursor {
   readonly text: string
   at: number
@@ -120,26 +123,26 @@ class Cursor {
 
   count(): number {
     const value = decodeCount(this.text, this.at)
-    this.at += countLength(this.text, this.at)
-    return value
+    return this.#behind(value, countLength(this.text, this.at))
   }
 
   digits(length: number): number {
-    const value = decodeDigits(this.text, this.at, length)
-    this.at += length
-    return value
+    return this.#behind(decodeDigits(this.text, this.at, length), length)
   }
 
   timestamp(): number {
-    const value = decodeTimestamp(this.text, this.at)
-    this.at += 9
-    return value
+    return this.#behind(decodeTimestamp(this.text, this.at), TIMESTAMP_CHARACTERS)
   }
 
   domain(): TimeDomain {
     const domain = this.text[this.at]
     this.at = domain === 'e' || domain === 'p' ? this.at + 1 : Number.NaN
     return domain === 'e' ? 'eventTime' : 'processingTime'
+  }
+
+  #behind(value: number, length: number): number {
+    this.at = Number.isSafeInteger(value) ? this.at + length : Number.NaN
+    return value
   }
 }
 
@@ -174,7 +177,8 @@ export function parseEntry(key: string, value: string): ParsedEntry | undefined 
   }
   const eventCount = cursor.count()
   const eventsStart = cursor.at
-  if (Number.isNaN(eventsStart) || Number.isNaN(version) || eventsStart > body.length) return undefined
+  if (Number.isNaN(eventsStart) || !Number.isSafeInteger(version) || eventsStart > body.length)
+    return undefined
   return {
     version,
     timeMs,
@@ -191,33 +195,35 @@ export function parseEntry(key: string, value: string): ParsedEntry | undefined 
   }
 }
 
-/** The events of an entry, in order; throws where one is not whole. */
+/** The events of an entry, in order. Throws TIDEMARK_CORRUPT where one is not whole. */
 export function* parseEvents(value: string, entry: ParsedEntry): Generator<LoggedEvent> {
   let at = entry.eventsStart
-  for (let place = 0; place < entry.eventCount; place++) {
+  let place = 0
+  for (; place < entry.eventCount; place++) {
     const kind = value[at]
     const start = at + 1
     if (kind === 'w') {
-      yield {
-        kind: 'watermark',
-        serviceId: decodeDigits(value, start, 2),
-        watermark: decodeTimestamp(value, start + 2),
-      }
-      at = start + 11
+      const serviceId = decodeDigits(value, start, 2)
+      const watermark = decodeTimestamp(value, start + 2)
+      if (Number.isNaN(serviceId) || !Number.isSafeInteger(watermark)) break
+      yield { kind: 'watermark', serviceId, watermark }
+      at = start + 2 + TIMESTAMP_CHARACTERS
     } else if (kind === 'g') {
-      yield { kind: 'purge', retired: decodeCount(value, start) }
+      const retired = decodeCount(value, start)
+      if (Number.isNaN(retired)) break
+      yield { kind: 'purge', retired }
       at = start + countLength(value, start)
     } else if (kind === 's') {
-      const nameEnd = value.indexOf('\0', start)
-      const schemasEnd = value.indexOf('\0', nameEnd + 1)
-      if (nameEnd < 0 || schemasEnd < 0) break
-      const name = unescapePart(value.slice(start + 2, nameEnd))
       const serviceId = decodeDigits(value, start, 2)
+      const nameEnd = value.indexOf('\0', start + 2)
+      const schemasEnd = value.indexOf('\0', nameEnd + 1)
+      if (Number.isNaN(serviceId) || nameEnd < 0 || schemasEnd < 0) break
+      const name = unescapePart(value.slice(start + 2, nameEnd))
       yield { kind: 'service', serviceId, name, schemas: value.slice(nameEnd + 1, schemasEnd) }
       at = schemasEnd + 1
     } else {
       const end = identityEnd(value, start)
-      if (end < 0) break
+      if (end < 0 || !isIdentityAt(value, start, end)) break
       const identity = `t${value.slice(start, end)}`
       if (kind === 'r') {
         const payloadEnd = value.indexOf('\0', end)
@@ -228,6 +234,7 @@ export function* parseEvents(value: string, entry: ParsedEntry): Generator<Logge
       } else {
         const createLength = countLength(value, end)
         const orderEnd = end + createLength + countLength(value, end + createLength)
+        if (!isOrderAt(value, end, orderEnd)) break
         const orderText = value.slice(end, orderEnd)
         if (kind === 'p') {
           const payloadEnd = value.indexOf('\0', orderEnd)
@@ -240,7 +247,9 @@ export function* parseEvents(value: string, entry: ParsedEntry): Generator<Logge
         } else break
       }
     }
-    if (Number.isNaN(at) || at > entry.eventsEnd) break
+    if (at > entry.eventsEnd) break
   }
-  if (at !== entry.eventsEnd) throw new Error(`log entry ${entry.version}: its events are not whole`)
+  if (at === entry.eventsEnd && place === entry.eventCount) return
+  const what = `the events of the log entry of version ${entry.version} are not whole`
+  throw new TidemarkError('TIDEMARK_CORRUPT', `${what}: run verify(), and restore a checkpoint`)
 }

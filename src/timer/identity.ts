@@ -64,6 +64,17 @@ export function identityEnd(text: string, at: number): number {
   return end <= text.length ? end : -1
 }
 
+/** Whether what stands from `at` (its service) to `end`, where {@link identityEnd} says, has the numbers of an identity. */
+export function isIdentityAt(text: string, at: number, end: number): boolean {
+  const domain = text[at + 2]
+  if (domain !== 'e' && domain !== 'p') return false
+  const timestamp = decodeTimestamp(text, end - TIMESTAMP_CHARACTERS)
+  return (
+    !Number.isNaN(decodeDigits(text, at, 2) + decodeDigits(text, at + 3, 3)) &&
+    Number.isSafeInteger(timestamp)
+  )
+}
+
 /** Takes an identity apart; undefined where it is not one. */
 export function parseIdentity(identity: string): IdentityParts | undefined {
   const keyEnd = identity.indexOf('\0', IDENTITY_KEY_START)

@@ -15,7 +15,7 @@ import {
   withChecksum,
 } from './checksum.ts'
 import { dueBody, IDENTITY_QUEUE_END, timestampText } from './identity.ts'
-import { countLength, decodeCount, encodeCount } from './text.ts'
+import { countLength, decodeCount, decodeTimestamp, encodeCount, TIMESTAMP_CHARACTERS } from './text.ts'
 
 export interface StoredTimer {
   /** The whole value, its checksum included. */
@@ -68,7 +68,8 @@ export function parseTrusted(value: string, checksum: number): StoredTimer | und
   const createLength = countLength(value, 0)
   const createVersion = decodeCount(value, 0)
   const orderLength = createLength + countLength(value, createLength)
-  if (Number.isNaN(createVersion) || Number.isNaN(orderLength)) return undefined
+  // A place that is none makes no order.
+  if (Number.isNaN(createVersion + orderLength + decodeCount(value, createLength))) return undefined
   const same = value[orderLength] === SAME_AS_CREATE
   const sinceVersion = same ? createVersion : decodeCount(value, orderLength)
   const payloadStart = orderLength + (same ? 1 : countLength(value, orderLength))
@@ -97,6 +98,13 @@ export function orderTextIn(value: string): string {
   return value.slice(0, createLength + countLength(value, createLength))
 }
 
+/** Whether create version and place stand from `at` to `end`, and nothing else. */
+export function isOrderAt(text: string, at: number, end: number): boolean {
+  const place = at + countLength(text, at)
+  const isNumber = !Number.isNaN(decodeCount(text, at) + decodeCount(text, place))
+  return isNumber && place + countLength(text, place) === end
+}
+
 export function placeOf(timer: StoredTimer): number {
   return decodeCount(timer.orderText, countLength(timer.orderText, 0))
 }
@@ -120,7 +128,9 @@ export function dueValue(key: string, identity: string): string {
 export function parseDue(key: string, value: string): { identity: string; orderText: string } | undefined {
   const body = verifiedBody(key, value)
   if (body === undefined) return undefined
-  const timestampEnd = IDENTITY_QUEUE_END + 9
+  const timestampEnd = IDENTITY_QUEUE_END + TIMESTAMP_CHARACTERS
+  if (!Number.isSafeInteger(decodeTimestamp(key, IDENTITY_QUEUE_END))) return undefined
+  if (!isOrderAt(key, timestampEnd, key.length)) return undefined
   return {
     identity: `t${key.slice(1, IDENTITY_QUEUE_END)}${body}${key.slice(IDENTITY_QUEUE_END, timestampEnd)}`,
     orderText: key.slice(timestampEnd),
@@ -152,7 +162,7 @@ export function parseRetired(key: string, value: string): RetiredTimer | undefin
   // The since version behind the identity has 2 to 10 characters, its first says how many: look for where it fits.
   const namespaceEnd = key.indexOf('\0', key.indexOf('\0', IDENTITY_QUEUE_END) + 1)
   const identity = `t${key.slice(1, namespaceEnd + 10)}`
-  if (Number.isNaN(length) || namespaceEnd < 0) return undefined
+  if (Number.isNaN(deleteVersion + length) || namespaceEnd < 0) return undefined
   const timer = parseStored(identity, body.slice(length))
   if (timer === undefined || retiredKey(identity, timer.sinceVersion) !== key) return undefined
   return { identity, deleteVersion, timer }

@@ -108,11 +108,12 @@ export function countLength(text: string, at: number): number {
   return digits >= 1 && digits <= 9 && at + 1 + digits <= text.length ? digits + 1 : Number.NaN
 }
 
-/** The count at `at`, or NaN where there is none. */
+/** The count at `at`, or NaN where there is none: nine digits can spell more than 2^53-1. */
 export function decodeCount(text: string, at: number): number {
   const digits = text.charCodeAt(at) - 48
   if (!(digits >= 1 && digits <= 9)) return Number.NaN
-  return decodeDigits(text, at + 1, digits)
+  const count = decodeDigits(text, at + 1, digits)
+  return count <= Number.MAX_SAFE_INTEGER ? count : Number.NaN
 }
 
 /**

@@ -43,7 +43,7 @@ async function withLink(body: (link: Link) => Promise<void>): Promise<void> {
 
 function follow({ base, services, entries }: Link): void {
   const totals = new LogTotals(base)
-  for (const { entry, value } of entries) totals.add(entry, value)
+  for (const entry of entries) totals.add(entry)
   totals.compare(services)
 }
 
