@@ -5,7 +5,8 @@ import { family as kill } from './kill/family.ts'
 import { family as load } from './load/family.ts'
 import { family as races } from './races/family.ts'
 import { family as security } from './security/family.ts'
+import { family as rot } from './rot/family.ts'
 import { family as simulation } from './simulation/family.ts'
 import { family as traps } from './traps/family.ts'
 
-export const families: readonly Family[] = [kill, faults, traps, races, simulation, load, security]
+export const families: readonly Family[] = [kill, faults, rot, traps, races, simulation, load, security]
