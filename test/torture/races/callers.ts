@@ -8,6 +8,7 @@ import {
   KEYS,
   lineOfStored,
   NAMESPACES,
+  PERIODIC,
   payloadOf,
   SERVICES,
   type ServiceName,
@@ -23,6 +24,7 @@ export const CALLERS = {
   checkpoint: { begin: takeCheckpoint, calls: 3 },
   keeper: { begin: keep, calls: 2 },
   bulk: { begin: writeBulk, calls: 8 },
+  periodic: { begin: schedule, calls: 6 },
 } as const
 
 export type CallerKind = keyof typeof CALLERS
@@ -281,4 +283,37 @@ async function keep(world: World, who: string): Promise<void> {
   }
   const findings = await world.orClosed(world.store.verify(), `${who}: verify`)
   world.require((findings?.length ?? 0) === 0, `${who}: verify found ${JSON.stringify(findings)}`)
+}
+
+/** Checkpoints by a schedule, of which only the newest stay: files go while others are built upon. */
+async function schedule(world: World, who: string): Promise<void> {
+  const { checkpoints } = world.store
+  // What a checkpoint has is asked for at its cut.
+  const metadata = () => world.periodic.push(world.model.lines()) - 1
+  const kind = world.isScheduled ? world.pick(10) : 0
+  if (kind === 0 && !world.isScheduled) {
+    const limits = { intervalMs: 10 + world.pick(20), timeoutMs: 2 ** 40, tolerableFailures: 1000 }
+    const options = {
+      directory: PERIODIC,
+      incremental: true,
+      maxLinks: 1 + world.pick(3),
+      retain: 1 + world.pick(2),
+    }
+    const starting = checkpoints
+      .start({ ...limits, ...options, maxConcurrent: 1 + world.pick(2), metadata })
+      .then(() => true)
+    world.isScheduled = (await world.orClosed(starting, `${who}: start`)) === true
+  } else if (kind === 0) {
+    await world.orClosed(checkpoints.stop(), `${who}: stop`)
+    world.isScheduled = false
+  } else if (kind < 3) {
+    await world.orClosed(checkpoints.latest(), `${who}: latest`)
+  } else {
+    const options = kind < 5 ? { savepoint: true } : kind < 7 ? { incremental: false } : {}
+    // It is over when a newer one is complete.
+    const triggering = checkpoints.trigger(options).catch((error) => {
+      if (error.code !== 'TIDEMARK_CHECKPOINT_ABORTED') throw error
+    })
+    await world.orClosed(triggering, `${who}: trigger`)
+  }
 }

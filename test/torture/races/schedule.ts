@@ -12,7 +12,7 @@ import { MemoryFiles } from './memoryfiles.ts'
 import { nameOf, queueName } from './model.ts'
 import { Scheduler } from './scheduler.ts'
 import { strategyOf } from './strategies.ts'
-import { CHECKPOINTS, DOMAINS, linesIn, payloadOf, SERVICES, World } from './world.ts'
+import { CHECKPOINTS, DOMAINS, linesIn, PERIODIC, payloadOf, SERVICES, World } from './world.ts'
 
 export interface Caller {
   who: string
@@ -41,13 +41,15 @@ const KINDS = Object.keys(CALLERS) as CallerKind[]
 const RESTORED_IN = 4
 
 /** How many callers of a kind there are at most, where it is not two; writers are never none. */
-const MOST: Partial<Record<CallerKind, number>> = { writer: 3, bulk: 1 }
+const MOST: Partial<Record<CallerKind, number>> = { writer: 3, bulk: 1, periodic: 1 }
 /** Plans that have bulky payloads: one in so many. */
 const BULKY_IN = 6
 
 export function planOf(seed: number): Plan {
   const random = randomFrom(seed)
-  const kinds = KINDS.filter((kind) => kind !== 'bulk' || seed % BULKY_IN === 0)
+  const isLeftOut = (kind: CallerKind) =>
+    (kind === 'bulk' && seed % BULKY_IN !== 0) || (kind === 'periodic' && seed % RESTORED_IN !== 0)
+  const kinds = KINDS.filter((kind) => !isLeftOut(kind))
   const lives = Array.from({ length: 1 + Math.floor(random() * 3) }, () => {
     const callers: Caller[] = []
     for (const kind of kinds) {
@@ -106,6 +108,7 @@ async function comeToRest(world: World): Promise<void> {
   const { model, clock, store, scheduler } = world
   world.mayFail = false
   clock.nowMs += 1_000_000
+  await scheduler.awaits(store.checkpoints.stop(), 'stop')
   for (const name of SERVICES) await advanceTo(world, 'end', name, 8)
   for (let rests = 0; !isAtRest(world); rests++) {
     if (rests > 400) throw new Error(`it does not come to rest: ${told(world)}`)
@@ -162,20 +165,33 @@ async function compareAll(world: World): Promise<void> {
 }
 
 /** The files are those of the checkpoints that were told of, and each restores to what the model had. */
-async function checkCheckpoints({ files, checkpoints }: World): Promise<void> {
+async function checkCheckpoints({ files, checkpoints, periodic }: World): Promise<void> {
   const found = files.filesIn(CHECKPOINTS).sort()
   const expected = checkpoints.map(({ path }) => path).sort()
-  if (JSON.stringify(found) !== JSON.stringify(expected)) {
+  if (found.join() !== expected.join()) {
     throw new Error(`there are ${found.join(', ')}, and should be ${expected.join(', ')}`)
   }
-  const platform = new MemoryPlatform(files)
-  for (const [i, { path, kind, lines }] of checkpoints.entries()) {
-    const place = `/restored-${i}`
-    await restoreCheckpoint(path, place, {}, platform)
-    const store = await TimerStore.openOn(platform, place, { durability: 'os', clock: new ManualClock(0) })
-    const restored = await linesIn(store)
-    await store.close()
-    if (JSON.stringify(restored) === JSON.stringify(lines)) continue
-    throw new Error(`${kind} ${path} restores to ${restored.join(', ')}, and should to ${lines.join(', ')}`)
+  for (const { path, lines } of checkpoints) await checkRestored(files, path, () => lines)
+  // What stays of these is not told; but all that stays is whole.
+  for (const path of files.filesIn(PERIODIC)) {
+    if (path.endsWith('.tmp')) throw new Error(`${path} was left`)
+    await checkRestored(files, path, (position) => periodic[position as number]!)
   }
+}
+
+async function checkRestored(
+  files: MemoryFiles,
+  path: string,
+  expected: (metadata: unknown) => string[],
+): Promise<void> {
+  const platform = new MemoryPlatform(files)
+  const place = `/restored${path}`
+  await files.mkdir('/restored/periodic')
+  await files.mkdir('/restored/checkpoints')
+  const { metadata } = await restoreCheckpoint(path, place, {}, platform)
+  const store = await TimerStore.openOn(platform, place, { durability: 'os', clock: new ManualClock(0) })
+  const restored = (await linesIn(store)).join(', ')
+  await store.close()
+  const lines = expected(metadata).join(', ')
+  if (restored !== lines) throw new Error(`${path} restores to ${restored}, and should to ${lines}`)
 }

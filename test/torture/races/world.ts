@@ -24,6 +24,8 @@ const PAD = 'x'.repeat(50_000)
 const ENGINE = { writeBufferBytes: 64 * 1024 }
 export const STORE = '/store'
 export const CHECKPOINTS = '/checkpoints'
+/** Of the schedule. */
+export const PERIODIC = '/periodic'
 
 export type Store = Awaited<ReturnType<typeof TimerStore.openOn>>
 export type ServiceName = (typeof SERVICES)[number]
@@ -101,6 +103,10 @@ export class World {
   /** Those of the stores before. */
   readonly past: Handlers[] = []
   readonly checkpoints: Checkpoint[] = []
+  /** What the checkpoints of the schedule have, each by the number in its metadata. */
+  readonly periodic: string[][] = []
+  /** Whether a schedule takes checkpoints. */
+  isScheduled = false
   readonly services = new Map<string, Started>()
   store!: Store
   /** `close` was called. */
@@ -150,6 +156,7 @@ export class World {
       if (error.code !== 'TIDEMARK_HANDLER_FAILED') this.scheduler.fail(error)
     })
     this.services.clear()
+    this.isScheduled = false
     this.handlers = new Handlers(this)
     this.scheduler.hasLostPatience = false
     await this.#settleLate()
