@@ -255,7 +255,7 @@ async function takeCheckpoint(world: World, who: string): Promise<void> {
   }
   world.model.begin()
   let isAborted = false
-  const taking = world.store.checkpoint(CHECKPOINTS, options).catch((error) => {
+  const taking = world.store.checkpoint(world.oneOf(CHECKPOINTS), options).catch((error) => {
     if (!isAborted || error.code !== 'TIDEMARK_CHECKPOINT_ABORTED') throw error
     return undefined
   })

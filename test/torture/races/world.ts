@@ -23,7 +23,7 @@ export const FIRST_BULKY = 1000
 const PAD = 'x'.repeat(50_000)
 const ENGINE = { writeBufferBytes: 64 * 1024 }
 export const STORE = '/store'
-export const CHECKPOINTS = '/checkpoints'
+export const CHECKPOINTS = ['/checkpoints', '/elsewhere'] as const
 /** Of the schedule. */
 export const PERIODIC = '/periodic'
 
