@@ -44,6 +44,14 @@ export class TidemarkError extends Error {
   }
 }
 
+/** What a read of the store failed with, as an error of Tidemark. */
+export function readFailure(cause: unknown): TidemarkError {
+  if (cause instanceof TidemarkError) return cause
+  const why = cause instanceof Error ? cause.message : String(cause)
+  const message = `the store could not be read (${why}), and nothing was changed: see to it, and ask again`
+  return new TidemarkError('TIDEMARK_FAILED', message, { cause })
+}
+
 export function invalidArgument(message: string, cause?: unknown): TidemarkError {
   return new TidemarkError('TIDEMARK_INVALID_ARGUMENT', message, cause === undefined ? undefined : { cause })
 }

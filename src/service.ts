@@ -4,7 +4,13 @@
  */
 import type { Clock } from './clock.ts'
 import type { Engine } from './engine/engine.ts'
-import { invalidArgument, requireObject, requireTimestamp, type TidemarkError } from './errors.ts'
+import {
+  invalidArgument,
+  readFailure,
+  requireObject,
+  requireTimestamp,
+  type TidemarkError,
+} from './errors.ts'
 import type { KeySelection, TimerId, TimerInput } from './firing/handler.ts'
 import type { ServiceFiring } from './firing/service.ts'
 import { MAX_TIMESTAMP, MIN_TIMESTAMP } from './limits.ts'
@@ -163,7 +169,9 @@ export class TimerQueue<K = string, N = string, P = undefined> {
     const { engine, pipeline, codec } = this.#parts
     let earliest: Timer<K, N, P> | undefined
     const run = async () => {
-      const listed = await readEarliest(engine, this.#queue)
+      const listed = await readEarliest(engine, this.#queue).catch((error) =>
+        Promise.reject(readFailure(error)),
+      )
       if (listed !== undefined) earliest = codec.timer(listed.identity, listed.timer) as Timer<K, N, P>
     }
     await this.#call((settle: Settle<void>) => pipeline.submit({ kind: 'read', run, settle }))
@@ -195,7 +203,7 @@ export class TimerQueue<K = string, N = string, P = undefined> {
     } catch (error) {
       // A store that closes under a reader fails its read: what the reader should hear is that it closed.
       this.#refuse()
-      throw error
+      throw readFailure(error)
     }
   }
 

@@ -12,7 +12,7 @@ import type { CheckpointOptions } from './checkpoint/options.ts'
 import { type RestoreOptions, type RestoreSummary, restoreCheckpoint } from './checkpoint/restore.ts'
 import { inNextTurn } from './clock.ts'
 import { type AnyDefinition, checkDefinition, type ServiceDefinition } from './definition.ts'
-import { TidemarkError } from './errors.ts'
+import { readFailure, TidemarkError } from './errors.ts'
 import { Firing } from './firing/firing.ts'
 import type { AnyHandler } from './firing/handler.ts'
 import { trimOnClose } from './log/close.ts'
@@ -259,7 +259,7 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
     } catch (error) {
       // A store that closes meanwhile fails the reads: what the caller should hear is that it closed.
       this.#refuse()
-      throw error
+      throw readFailure(error)
     }
   }
 

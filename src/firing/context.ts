@@ -6,8 +6,8 @@
  * - When the handler has settled, or the store is closed or has failed, the context takes no more calls.
  */
 
-import type { Engine } from '../engine/engine.ts'
-import { invalidArgument, type TidemarkError } from '../errors.ts'
+import type { Engine, Entry, ScanRange } from '../engine/engine.ts'
+import { invalidArgument, readFailure, type TidemarkError } from '../errors.ts'
 import { MAX_ATOMIC_EVENTS, SCAN_CHUNK_ENTRIES } from '../limits.ts'
 import type { ContextCall } from '../log/calls.ts'
 import type { CommitPipeline } from '../log/pipeline.ts'
@@ -199,7 +199,20 @@ class RecordingQueue implements ContextQueue {
     const own = this.#recording.effectOn(identity)
     if (own !== undefined) return own
     const undecided = this.#parts.pipeline.undecided(identity)
-    return undecided ?? this.#parts.pipeline.standingNow(identity) !== undefined
+    if (undecided !== undefined) return undecided
+    try {
+      return this.#parts.pipeline.standingNow(identity) !== undefined
+    } catch (error) {
+      throw readFailure(error)
+    }
+  }
+
+  async #read(range: ScanRange): Promise<Entry[]> {
+    try {
+      return await this.#parts.engine.scan(range).read()
+    } catch (error) {
+      throw readFailure(error)
+    }
   }
 
   /** The identities behind a prefix that were there after this handler's calls so far. */
@@ -210,7 +223,7 @@ class RecordingQueue implements ContextQueue {
     let after = prefix
     for (;;) {
       const limit = SCAN_CHUNK_ENTRIES
-      const entries = await this.#parts.engine.scan({ after, to: prefixEnd(prefix), limit }).read()
+      const entries = await this.#read({ after, to: prefixEnd(prefix), limit })
       for (const [identity] of entries) {
         if (!own.has(identity) && effects.of(identity) !== false) there.push(identity)
       }

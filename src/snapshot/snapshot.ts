@@ -3,7 +3,7 @@
  */
 import type { Engine } from '../engine/engine.ts'
 import { END } from '../engine/keyspaces.ts'
-import { invalidArgument, requireObject, requireTimestamp, TidemarkError } from '../errors.ts'
+import { invalidArgument, readFailure, requireObject, requireTimestamp, TidemarkError } from '../errors.ts'
 import { MAX_TIMESTAMP, MIN_TIMESTAMP } from '../limits.ts'
 import { parseIdentity, queuePrefix, type TimeDomain } from '../timer/identity.ts'
 import { decodePart } from '../timer/schema.ts'
@@ -101,7 +101,7 @@ export class Snapshot {
     } catch (error) {
       // A store that closes under a reader fails its read: that is not what the reader should hear.
       this.#check()
-      throw error
+      throw readFailure(error)
     }
   }
 

@@ -7,6 +7,7 @@ import { systemFiles } from '../../src/files.ts'
 import { type TidemarkError, TimerStore } from '../../src/index.ts'
 import { ManualClock } from '../../src/testing.ts'
 import { MemoryPlatform } from '../support/memoryplatform.ts'
+import { all } from '../support/store.ts'
 import { temporaryDirectory } from '../support/tmp.ts'
 
 async function openStore(platform: MemoryPlatform, location: string) {
@@ -40,6 +41,64 @@ test('a replace whose n-th read fails ends the store with what was there, or wit
   }
   assert.ok(outcomes.length > 1, 'a replace reads')
   assert.equal(new Set(outcomes.slice(0, -1)), new Set(['TIDEMARK_FAILED']))
+})
+
+const readers: Record<string, (opened: Awaited<ReturnType<typeof openStore>>) => Promise<unknown>> = {
+  next: ({ processingTime }) => processingTime.next(),
+  list: ({ processingTime }) => all(processingTime.list()),
+  'list of a key': ({ processingTime }) => all(processingTime.list({ key: 'a' })),
+  verify: ({ store }) => store.verify(),
+  'timers of a snapshot': async ({ store }) => {
+    const snapshot = await store.snapshot()
+    await all(snapshot.timers()).finally(() => snapshot.release())
+  },
+}
+
+for (const [name, read] of Object.entries(readers)) {
+  test(`what fails to read rejects with TIDEMARK_FAILED, and can be asked again: ${name}`, async () => {
+    const platform = new MemoryPlatform(systemFiles)
+    const location = join(temporaryDirectory('failing-reads'), 'store')
+    const opened = await openStore(platform, location)
+    await opened.processingTime.register({ key: 'a', timestamp: 1 })
+    const engine = platform.engine(location)
+    let failed = 0
+    for (; engine.failRead === 0; failed++) {
+      engine.failRead = failed + 1
+      await read(opened).catch((error) => assert.is(error.code, 'TIDEMARK_FAILED'))
+    }
+    assert.ok(failed > 1, 'it reads')
+    engine.failRead = 0
+    await read(opened)
+    await opened.store.close()
+  })
+}
+
+test('a context whose reads fail tells its handler TIDEMARK_FAILED, and the timer fires again', async () => {
+  const platform = new MemoryPlatform(systemFiles)
+  const location = join(temporaryDirectory('failing-reads'), 'store')
+  const clock = new ManualClock(0)
+  const store = await TimerStore.openOn(platform, location, { clock })
+  store.on('error', () => {})
+  const codes: string[] = []
+  const { processingTime } = await store.service('service', {
+    onProcessingTime: async (_, context) => {
+      const { has, deleteAll } = context.processingTime
+      const calls = [
+        () => has.call(context.processingTime, { key: 'b', timestamp: 1 }),
+        () => deleteAll.call(context.processingTime, { key: 'b' }),
+      ]
+      platform.engine(location).failRead = codes.length < calls.length ? 1 : 0
+      await calls[codes.length]?.().catch((error: TidemarkError) => {
+        codes.push(error.code)
+        throw error
+      })
+    },
+  })
+  await processingTime.register({ key: 'a', timestamp: 1 })
+  for (let i = 0; i < 5; i++) await clock.advanceBy(1000)
+  assert.equal(codes, ['TIDEMARK_FAILED', 'TIDEMARK_FAILED'])
+  assert.is(processingTime.count, 0)
+  await store.close()
 })
 
 test.run()

@@ -29,7 +29,12 @@ export class MemoryPlatform implements Platform {
     this.#disks = disks
   }
 
-  async openEngine(realPath: string, _: Required<EngineOptions>, mustExist: boolean): Promise<Engine> {
+  // Bound: the product takes the functions of a platform apart.
+  readonly openEngine = async (
+    realPath: string,
+    _: Required<EngineOptions>,
+    mustExist: boolean,
+  ): Promise<Engine> => {
     const identity = identityOf(await this.files.stat(realPath))
     let disk = this.#disks.get(identity)
     if (disk === undefined) {
@@ -43,9 +48,8 @@ export class MemoryPlatform implements Platform {
     return engine
   }
 
-  checkpointWriters(realPath: string): CheckpointWriters {
-    return new WritersHere(() => this.engine(realPath), this.files)
-  }
+  readonly checkpointWriters = (realPath: string): CheckpointWriters =>
+    new WritersHere(() => this.engine(realPath), this.files)
 
   /** The engine that was opened last in a directory. Throws where there was none. */
   engine(realPath: string): MemoryEngine {
