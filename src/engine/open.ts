@@ -31,21 +31,33 @@ export async function openEngine(
   try {
     const endDamaged = await checkWriteAhead(platform.files, directory, location)
     if (endDamaged !== undefined) onEndDamaged(endDamaged)
-    const kept = await KeptLogs.keep(platform.files, directory.realPath)
-    const engine = await platform.openEngine(directory.realPath, sizes, directory.hasEngineFiles)
-    const problem = await kept.problem()
-    if (problem === undefined) {
-      await kept.release()
-      return engine
-    }
-    await engine.close()
-    await kept.putBack()
-    throw passedOver(location, problem)
+    return await openKeepingLogs(directory, sizes, platform)
   } catch (error) {
     if (isLockedError(error)) throw lockedError(location, error)
     const why = causeOf(error)
     if (/does not exist|No such file/.test(why)) throw damaged(location, why, error)
     throw openingFailed(location, error)
+  }
+}
+
+async function openKeepingLogs(
+  { realPath, hasEngineFiles }: ClaimedDirectory,
+  sizes: Required<EngineOptions>,
+  { files, openEngine: open }: EnginePlatform,
+): Promise<Engine> {
+  const kept = await KeptLogs.keep(files, realPath)
+  let engine: Engine | undefined
+  try {
+    engine = await open(realPath, sizes, hasEngineFiles)
+    const problem = await kept.putBack()
+    if (problem !== undefined) throw passedOver(problem)
+    await kept.release()
+    return engine
+  } catch (error) {
+    await engine?.close().catch(() => {})
+    // Where even that fails, what failed first is what to tell; the next opening removes them.
+    await kept.release().catch(() => {})
+    throw error
   }
 }
 

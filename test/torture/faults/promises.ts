@@ -66,9 +66,19 @@ export class Promises {
     this.#settled.push(settled)
   }
 
+  /** A call of which it is known what became of it. */
+  known(name: string, isKept: boolean, apply: (timers: Timers) => void): void {
+    this.#calls.push({ name, apply, outcome: isKept ? 'kept' : 'rejected' })
+  }
+
   /** Resolves when every call has settled; nothing was acknowledged behind one that was rejected. */
   async settled(): Promise<void> {
     for (const settled of this.#settled) await settled
+    this.assertNoneLate()
+  }
+
+  /** Nothing was acknowledged behind one that was rejected. */
+  assertNoneLate(): void {
     const firstRejected = this.#calls.findIndex(({ outcome }) => outcome === 'rejected')
     if (firstRejected < 0) return
     const late = this.#calls.slice(firstRejected).find(({ outcome }) => outcome === 'kept')
