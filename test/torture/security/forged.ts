@@ -80,8 +80,11 @@ export function fileOf({
   timers = 0,
   footer,
 }: FileOf): Buffer {
-  const all = (type: FrameType, frames: readonly FrameOf[]) =>
-    Buffer.concat(frames.map((one) => frame(type, one)))
+  const all = (type: FrameType, frames: readonly FrameOf[]) => {
+    // A frame may be there many times.
+    const made = new Map([...new Set(frames)].map((one) => [one, frame(type, one)]))
+    return Buffer.concat(frames.map((one) => made.get(one)!))
+  }
   const begin = Buffer.concat([encodePreamble(), frame('header', head), all('service', services)])
   const middle = Buffer.concat([all('block', blocks), all('log', log)])
   const end = all('index', index)

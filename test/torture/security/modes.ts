@@ -5,7 +5,10 @@ import fs from 'node:fs'
 import { basename, join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { writeWhole } from '../../../src/admin/outputfile.ts'
+import { temporaryFileName } from '../../../src/checkpoint/cut.ts'
+import { writeCheckpoint } from '../../../src/checkpoint/writer.ts'
 import { TimerStore } from '../../../src/index.ts'
+import { manyTimers, sampleOf } from '../../checkpoint/sample.ts'
 import { startChild } from '../../support/child.ts'
 import { openStore, withDirectory } from '../../support/store.ts'
 import type { Outcome, Part } from '../family.ts'
@@ -136,6 +139,15 @@ export const temporaryNames: Part = {
       const random = (name: string) => name.match(/[0-9a-f]{8}/g)!.join()
       assert.ok(names[0]!.every((name) => !names[1]!.some((other) => random(other) === random(name))))
 
+      // A link under the very name that a checkpoint is written to: somebody knew it.
+      const { engine, cut } = await sampleOf(manyTimers(5), { services: ['orders'] })
+      const written = join(root, 'known')
+      fs.mkdirSync(written)
+      fs.symlinkSync(victim, join(written, temporaryFileName(cut)))
+      const refused = await writeCheckpoint(engine, cut, written).then(String, (error) => error.code)
+      assert.is(refused, 'TIDEMARK_FAILED')
+      untouched()
+
       // Links where a result goes.
       const link = (name: string, to = victim) => {
         fs.symlinkSync(to, join(root, name))
@@ -169,7 +181,7 @@ export const temporaryNames: Part = {
         19,
         'only links of its own go',
       )
-      return { tries: names.flat().length + 22, told: 'all random and made by O_EXCL; 0 links followed' }
+      return { tries: names.flat().length + 23, told: 'all random and made by O_EXCL; 0 links followed' }
     })
   },
 }

@@ -14,7 +14,7 @@ import type { Outcome, Part } from '../family.ts'
 import { runVerb } from './verbs.ts'
 
 /** Far more than any refusal takes. */
-const LIMIT_MS = 5000
+const LIMIT_MS = 10_000
 
 /** What it may be; each is made at a path. */
 const THINGS: Record<string, (path: string) => unknown> = {

@@ -12,16 +12,9 @@ import { fileOf, headOf, serviceOf } from './forged.ts'
 import { PATHS, PROTOTYPES } from './hostile.ts'
 
 const WATCHED = [
-  'open',
-  'mkdir',
-  'rename',
-  'rm',
-  'link',
-  'readFile',
-  'writeFile',
-  'readdir',
-  'symlink',
-] as const
+  ...['open', 'mkdir', 'rename', 'rm', 'link', 'readFile', 'writeFile', 'readdir', 'symlink'],
+  ...['stat', 'lstat', 'access'],
+] as const as readonly ('open' | 'stat')[]
 
 /** Runs something, and returns every path that it gave to the file system. */
 async function pathsOf(run: () => Promise<unknown>): Promise<string[]> {
