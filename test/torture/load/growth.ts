@@ -16,22 +16,35 @@ export interface Growth {
 /** Standard errors that chance does not bring about: once in a thousand runs, about. */
 const SIGNIFICANT_ERRORS = 3
 
-export function growthOf(samples: readonly number[], allowed: number): Growth {
-  const later = samples.slice(Math.floor(samples.length / 2))
-  const count = later.length
-  if (count < 4) throw new Error(`a line through ${count} samples says nothing`)
-  const meanAt = (count - 1) / 2
-  const mean = later.reduce((sum, value) => sum + value, 0) / count
+/**
+ * @param period after so many samples what is sampled begins anew (with a restart, say): only samples at the same place
+ *   of a period are compared with each other.
+ */
+export function growthOf(samples: readonly number[], allowed: number, period: number): Growth {
+  const count = Math.floor(samples.length / 2 / period) * period
+  if (count < 2 * period)
+    throw new Error(`a line through ${count} samples in periods of ${period} says nothing`)
+  const later = samples.slice(-count)
+  const periods = count / period
+  const means = Array.from({ length: period }, (_, place) => {
+    let sum = 0
+    for (let at = place; at < count; at += period) sum += later[at]!
+    return { at: place + ((periods - 1) * period) / 2, value: sum / periods }
+  })
   let covariance = 0
   let spread = 0
   for (const [at, value] of later.entries()) {
-    covariance += (at - meanAt) * (value - mean)
-    spread += (at - meanAt) ** 2
+    const mean = means[at % period]!
+    covariance += (at - mean.at) * (value - mean.value)
+    spread += (at - mean.at) ** 2
   }
   const slope = covariance / spread
   let squares = 0
-  for (const [at, value] of later.entries()) squares += (value - mean - slope * (at - meanAt)) ** 2
-  const error = Math.sqrt(squares / (count - 2) / spread) * (count - 1)
+  for (const [at, value] of later.entries()) {
+    const mean = means[at % period]!
+    squares += (value - mean.value - slope * (at - mean.at)) ** 2
+  }
+  const error = Math.sqrt(squares / (count - period - 1) / spread) * (count - 1)
   const rise = slope * (count - 1)
   return { rise, error, grows: rise > allowed && rise > SIGNIFICANT_ERRORS * error }
 }

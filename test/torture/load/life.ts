@@ -1,6 +1,6 @@
 /**
- * The life of a store under steady traffic: snapshots that are held for a while, incremental checkpoints with retention,
- * and now and then a restart; and what is held, sampled at quiet moments.
+ * The life of a store under steady traffic: snapshots that are held for a while, incremental checkpoints with retention;
+ * and what is held, sampled at quiet moments.
  *
  * - A leak can be put in on purpose, to see that it is seen.
  */
@@ -17,12 +17,11 @@ export type Leak = 'fired timers are kept' | 'a snapshot is never released' | 'a
 
 /** Small tables and a small write buffer: what rises and falls on disk is then small, too. */
 const SIZES = { writeBufferBytes: MIB, maxFileBytes: MIB, cacheBytes: MIB }
-const SESSIONS = 4000
+const SESSIONS = 6000
 const STEPS_PER_SNAPSHOT = 7
 const STEPS_HELD = 25
-const STEPS_PER_CHECKPOINT = 20
+const STEPS_PER_CHECKPOINT = 8
 const RETAINED = 3
-const SAMPLES_PER_RESTART = 6
 /** How long a sample waits at most for what was retired to be purged. */
 const MAX_PURGE_MS = 5000
 
@@ -105,7 +104,6 @@ export class Life {
       if (this.#steps % STEPS_PER_SNAPSHOT === 0) await this.#takeSnapshot()
     }
     await this.#sample()
-    if (this.samples.length % SAMPLES_PER_RESTART === 0) await this.#restart()
   }
 
   async #takeSnapshot(): Promise<void> {
@@ -151,7 +149,8 @@ export class Life {
     })
   }
 
-  async #restart(): Promise<void> {
+  /** What the store holds ends with it: a snapshot, too. */
+  async restart(): Promise<void> {
     await this.#store.close()
     await this.open()
     this.restarts++

@@ -16,7 +16,7 @@ import { withDirectory } from '../../support/store.ts'
 export const MIB = 2 ** 20
 
 /** What more may be held afterwards: pieces of freed memory that the allocators keep for themselves. */
-const SPARE_HEAP_MIB = 4
+const SPARE_HEAP_MIB = 6
 const SPARE_ANONYMOUS_MIB = 96
 
 export interface Resources {

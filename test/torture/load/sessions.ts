@@ -12,7 +12,7 @@ import type { ManualClock } from '../../../src/testing.ts'
 import type { Store } from '../../support/store.ts'
 
 /** Until a session ends when nobody comes. */
-const IDLE_MS = 30_000
+const IDLE_MS = 5000
 /** Sessions that do something in one step, all at once. */
 const STEP_SESSIONS = 200
 export const STEP_MS = 500

@@ -7,10 +7,11 @@ import { type Leak, Life, type Sample } from './life.ts'
 import { hindrance, MIB, mib, returnsResources } from './resources.ts'
 
 /** At least one checkpoint lies between two samples. */
-const MIN_SAMPLE_OPERATIONS = 7000
-const MAX_SAMPLES = 60
-/** Samples of a life with a leak: enough to see it. */
-const LEAK_SAMPLES = 10
+const MIN_SAMPLE_OPERATIONS = 3000
+/** Of each half of a soak, and of a life with a leak. */
+const MIN_SAMPLES = 16
+const MAX_SAMPLES = 40
+const SAMPLES_PER_RESTART = 4
 /** Rises over the later half that nobody minds: what is left of the ups and downs of garbage, logs and tables. */
 const ALLOWED: Sample = {
   'heap MiB': 1,
@@ -29,14 +30,11 @@ const KEPT_LOG_BYTES = 20 * MIB
 
 type Growths = Record<keyof Sample, Growth>
 
-function growthsOf(samples: readonly Sample[]): Growths {
-  const growths = NAMES.map((name) => [
-    name,
-    growthOf(
-      samples.map((sample) => sample[name]),
-      ALLOWED[name],
-    ),
-  ])
+function growthsOf(samples: readonly Sample[], period = 1): Growths {
+  const growths = NAMES.map((name) => {
+    const values = samples.map((sample) => sample[name])
+    return [name, growthOf(values, ALLOWED[name], period)]
+  })
   return Object.fromEntries(growths)
 }
 
@@ -47,24 +45,41 @@ function tell(samples: readonly Sample[], growths: Growths): string {
   }).join(', ')
 }
 
+function requireSteady(samples: readonly Sample[], period: number): string {
+  const growths = growthsOf(samples, period)
+  const told = tell(samples, growths)
+  for (const name of NAMES) assert.not(growths[name].grows, `${name} grow: ${told}`)
+  return told
+}
+
+/**
+ * A half with restarts, in which what outlives a store would grow; and a half without, in which what one store holds
+ * would.
+ */
 async function soakFor({ tries, seed }: Run): Promise<string> {
+  const most = Math.min(MAX_SAMPLES, Math.floor(tries / 2 / MIN_SAMPLE_OPERATIONS))
+  const samples = Math.max(MIN_SAMPLES, most - (most % SAMPLES_PER_RESTART))
+  const operations = Math.ceil(tries / 2 / samples)
   let told = ''
   await withDirectory(async (directory) => {
     const life = new Life(directory, seed)
     await life.open()
-    const startMs = performance.now()
     try {
-      const samples = Math.min(MAX_SAMPLES, Math.max(LEAK_SAMPLES, Math.floor(tries / MIN_SAMPLE_OPERATIONS)))
-      for (let sample = 0; sample < samples; sample++) await life.live(Math.ceil(tries / samples))
+      const startMs = performance.now()
+      for (let sample = 1; sample <= samples; sample++) {
+        await life.live(operations)
+        if (sample % SAMPLES_PER_RESTART === 0) await life.restart()
+      }
+      requireSteady(life.samples, SAMPLES_PER_RESTART)
+      for (let sample = 1; sample <= samples; sample++) await life.live(operations)
       const perSecond = life.operations / ((performance.now() - startMs) / 1000)
-      const growths = growthsOf(life.samples)
-      const figures = tell(life.samples, growths)
-      for (const name of NAMES) assert.not(growths[name].grows, `${name} grow: ${figures}`)
+      const figures = requireSteady(life.samples.slice(samples), 1)
       const { bytes, freshBytes } = await life.end()
       const disk = `${mib(bytes)} MiB compacted, ${mib(freshBytes)} MiB restored afresh`
       assert.ok(bytes < MAX_TIMES_FRESH * freshBytes + KEPT_LOG_BYTES, disk)
-      const done = `${life.fires} fires, ${life.snapshots} snapshots, ${life.checkpoints} checkpoints, ${life.restarts} restarts`
-      told = `${perSecond.toFixed(0)}/s, ${done}; at the end (and the rise over the later half): ${figures}; ${disk}`
+      const { fires, snapshots, checkpoints, restarts } = life
+      const done = `${fires} fires, ${snapshots} snapshots, ${checkpoints} checkpoints, ${restarts} restarts`
+      told = `${perSecond.toFixed(0)}/s, ${done}; at the end (and the rise over the last quarter): ${figures}; ${disk}`
     } finally {
       await life.close()
     }
@@ -99,7 +114,7 @@ async function seeLeak(leak: Leak, seenIn: readonly (keyof Sample)[], seed: numb
     const life = new Life(directory, seed, leak)
     await life.open()
     try {
-      for (let sample = 0; sample < LEAK_SAMPLES; sample++) await life.live(MIN_SAMPLE_OPERATIONS)
+      for (let sample = 0; sample < MIN_SAMPLES; sample++) await life.live(MIN_SAMPLE_OPERATIONS)
       const growths = growthsOf(life.samples)
       const seen = NAMES.filter((name) => growths[name].grows)
       const figures = tell(life.samples, growths)
