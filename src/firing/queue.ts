@@ -171,8 +171,10 @@ export class QueueFiring implements QueueListener {
 
   /** When the next timer is due, as far as the window knows; Infinity: none is. */
   nextDueMs(): number {
-    const nextRetryAtMs = this.retries.nextRetryAtMs()
-    if (this.retries.size >= MAX_RETRIES_WAITING) return nextRetryAtMs
+    const { size } = this.retries
+    const nextRetryAtMs =
+      size === 0 ? Number.POSITIVE_INFINITY : this.retries.nextRetryAtMs(this.#parts.now())
+    if (size >= MAX_RETRIES_WAITING) return nextRetryAtMs
     return Math.min(this.window.head()?.timestamp ?? Number.POSITIVE_INFINITY, nextRetryAtMs)
   }
 

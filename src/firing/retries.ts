@@ -48,7 +48,7 @@ export class Retries {
     if (this.#waiting.size === 0) return []
     const ready: DueTimer[] = []
     for (const [identity, { timer, retryAtMs }] of this.#waiting) {
-      if (retryAtMs > nowMs && retryAtMs - nowMs <= MAX_RETRY_DELAY_MS) continue
+      if (!isReady(retryAtMs, nowMs)) continue
       ready.push(timer)
       this.#waiting.delete(identity)
     }
@@ -56,9 +56,17 @@ export class Retries {
   }
 
   /** When the next wait is over; Infinity: none is. */
-  nextRetryAtMs(): number {
+  nextRetryAtMs(nowMs: number): number {
     let next = Number.POSITIVE_INFINITY
-    for (const { retryAtMs } of this.#waiting.values()) if (retryAtMs < next) next = retryAtMs
+    for (const { retryAtMs } of this.#waiting.values()) {
+      const atMs = isReady(retryAtMs, nowMs) ? nowMs : retryAtMs
+      if (atMs < next) next = atMs
+    }
     return next
   }
+}
+
+/** Whether a wait is over: its time has come, or is further away than any wait is long, for the clock went back. */
+function isReady(retryAtMs: number, nowMs: number): boolean {
+  return retryAtMs <= nowMs || retryAtMs - nowMs > MAX_RETRY_DELAY_MS
 }

@@ -228,6 +228,26 @@ test('9. where the clock is set back while timers wait for a slow handler, those
   })
 })
 
+test('11. a failed timer is tried again within the longest wait and a re-check, though the clock was set back by a day', async () => {
+  await withHeldClock(async (clock, store) => {
+    store.on('error', () => {})
+    const attempts: number[] = []
+    const orders = await store.service('orders', {
+      onProcessingTime: async (_, { attempt }) => {
+        attempts.push(attempt)
+        if (attempt === 1) throw new Error('as planned')
+      },
+    })
+    clock.nowMs = 2 * dayMs
+    await orders.processingTime.register({ key: 'a', timestamp: 0 })
+    await eventually(() => attempts.length === 1 && clock.pending.size === 1, 'the first attempt')
+    clock.nowMs = dayMs
+    clock.wakeAll()
+    await eventually(() => attempts.length === 2, 'the second attempt')
+    assert.equal(attempts, [1, 2])
+  })
+})
+
 test('9. a wake-up that comes early fires nothing, and another one follows', async () => {
   await withHeldClock(async (clock, store) => {
     const handler = recorder()
