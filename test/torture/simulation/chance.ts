@@ -56,6 +56,7 @@ const EVENTS: readonly [Event, number][] = [
   [setOn, 5],
   [setBack, 3],
   [setBackAmidBacklog, 3],
+  [setBackAmidRetries, 2],
   [slew, 4],
   [leapSecond, 2],
   [suspend, 4],
@@ -108,7 +109,21 @@ async function setBackAmidBacklog(life: Life): Promise<void> {
   })
   await life.registerMany('sessions', 'processingTime', names, payload)
   await life.sleep(world.between(1, 20_000))
+  const first = { key: `first-${world.between(0, 1e9)}`, namespace: 'once', timestamp: world.nowMs - HOUR_MS }
+  await life.register('sessions', 'processingTime', first)
+  await life.sleep(world.between(1, 5000))
   world.jump(-world.pick([1000, world.between(1, HOUR_MS)]))
+}
+
+/** Timers wait to be tried again when the clock is set back: no longer for that than they would have waited. */
+async function setBackAmidRetries(life: Life): Promise<void> {
+  const { world } = life.shop
+  const names = Array.from({ length: 5 }, (_, i) => {
+    return { key: `fails-${i}`, namespace: 'once', timestamp: world.nowMs - 2 * DAY_MS - i }
+  })
+  await life.registerMany('sessions', 'processingTime', names, JSON.stringify({ fails: 14 }))
+  await life.sleep(world.between(1, 5 * MINUTE_MS))
+  world.jump(-world.between(2 * HOUR_MS, DAY_MS))
 }
 
 /** NTP: the clock runs 500 parts in a million too fast or too slow for some minutes. */

@@ -78,7 +78,9 @@ export class Checker {
     if (entry.timestamp > bound) throw new Error(`early by ${entry.timestamp - bound} ms: ${tell(entry)}`)
     const earlier = queue.first((other) => mustBeFirst(service, other), entry)
     if (earlier !== undefined) throw new Error(`out of order: ${tell(entry)} before ${tell(earlier)}`)
-    if (queue.domain === 'processingTime' && !entry.isWaiting) this.#late(entry, upSinceMs, busy)
+    if (queue.domain === 'eventTime') return
+    if (entry.isWaiting) this.#tooLong(entry, busy)
+    else this.#late(entry, upSinceMs, busy)
   }
 
   /** Nothing is due for longer than it may be; looked at now and then, so that what never fires is found. */
@@ -86,6 +88,7 @@ export class Checker {
     const { processingTime } = service
     const first = processingTime.first((entry) => mustBeFirst(service, entry))
     if (first !== undefined) this.#late(first, upSinceMs, busy)
+    for (const entry of service.waiting()) this.#tooLong(entry, busy)
   }
 
   #late(entry: Entry, upSinceMs: number, busy: Busy): void {
@@ -104,10 +107,13 @@ export class Checker {
   }
 
   /** A timer whose handler failed is tried again in time. */
-  retried(entry: Entry, failedAtMs: number, busy: Busy): void {
-    const waitedMs = this.#world.monoMs - failedAtMs - busy.since(failedAtMs)
+  #tooLong(entry: Entry, busy: Busy): void {
+    const reached = this.#world.reachedAt(entry.timestamp)
+    if (reached === undefined) return
+    const dueMs = Math.max(reached, entry.failedAtMs)
+    const waitedMs = this.#world.monoMs - dueMs - busy.since(dueMs)
     const allowedMs = MAX_RETRY_DELAY_MS + MAX_WAKE_UP_MS + SLACK_MS
-    if (waitedMs > allowedMs) throw new Error(`tried again after ${waitedMs} ms: ${tell(entry)}`)
+    if (waitedMs > allowedMs) throw new Error(`not tried again for ${waitedMs} ms: ${tell(entry)}`)
   }
 }
 

@@ -8,7 +8,7 @@
  */
 import type { TimeDomain } from '../../../src/timer/identity.ts'
 
-/** A registered timer. Nothing of it changes but its last three fields: copies of a ledger share it. */
+/** A registered timer. Nothing of it changes but its last four fields: copies of a ledger share it. */
 export interface Entry {
   readonly id: string
   readonly key: string
@@ -25,6 +25,7 @@ export interface Entry {
   failures: number
   /** Its handler failed, and it waits to be tried again. */
   isWaiting: boolean
+  failedAtMs: number
   isRunning: boolean
 }
 
@@ -165,6 +166,7 @@ export class ServiceLedger {
   /** Those that are not known to be durable, oldest first. */
   #open: Change[] = []
   #change: Change | undefined
+  readonly #failed = new Set<Entry>()
   readonly #world: { turns: number; monoMs: number }
 
   constructor(name: string, world: { turns: number; monoMs: number }) {
@@ -174,6 +176,22 @@ export class ServiceLedger {
 
   get timers(): number {
     return this.eventTime.timers.size + this.processingTime.timers.size
+  }
+
+  /** Those whose handler failed, and that stand and wait. */
+  waiting(): Entry[] {
+    for (const entry of this.#failed) {
+      const standing = this.processingTime.timers.get(entry.id)
+      if (standing !== entry || !entry.isWaiting) this.#failed.delete(entry)
+    }
+    return [...this.#failed]
+  }
+
+  /** A handler failed, and its timer waits to be tried again. */
+  waits(entry: Entry): void {
+    entry.isWaiting = true
+    entry.failedAtMs = this.#world.monoMs
+    this.#failed.add(entry)
   }
 
   /** Whether everything that was called is known to be durable. */
@@ -203,7 +221,13 @@ export class ServiceLedger {
     const isWaiting = before?.isWaiting ?? false
     this.#put(queue, id, {
       ...{ id, key, namespace, timestamp, payload, order, change },
-      ...{ madeAtMs: this.#world.monoMs, failures, isWaiting, isRunning: false },
+      ...{
+        madeAtMs: this.#world.monoMs,
+        failures,
+        isWaiting,
+        failedAtMs: this.#world.monoMs,
+        isRunning: false,
+      },
     })
     return before === undefined
   }

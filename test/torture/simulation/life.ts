@@ -40,6 +40,7 @@ export class Life {
   readonly upSinceMs = new Map<ServiceName, number>()
   readonly #services = new Map<ServiceName, Service>()
   #onEnd!: (end: End) => void
+  #onFire: (() => void) | undefined
   readonly #fired = new Map<QueueLedger, number>()
   /** What sleeps in this process, to be woken when it dies. */
   readonly #sleeping = new Set<() => void>()
@@ -99,6 +100,15 @@ export class Life {
     return this.#services.get(name)!
   }
 
+  /** Resolves in the turn after the next handler has succeeded. */
+  async nextFire(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#onFire = resolve
+    })
+    await this.shop.world.yield()
+    this.requireUp()
+  }
+
   /** Handlers that succeeded in this life. */
   fired(service: ServiceName, domain: TimeDomain): number {
     return this.#fired.get(this.shop.ledgers[service][domain]) ?? 0
@@ -127,6 +137,7 @@ export class Life {
       for (const wake of this.#sleeping) wake()
       this.#sleeping.clear()
     }
+    this.#onFire?.()
     this.#onEnd(end)
   }
 
@@ -316,6 +327,7 @@ export class Life {
       entry.isRunning = false
       if (error === undefined) {
         shop.figures.fires++
+        this.#onFire?.()
         this.#fired.set(queue, (this.#fired.get(queue) ?? 0) + 1)
         tools.settle()
         return
@@ -324,7 +336,7 @@ export class Life {
       if (!(error instanceof Planned) && !this.isFaulty) shop.fail(error)
       shop.figures.failures++
       entry.failures++
-      entry.isWaiting = queue.domain === 'processingTime'
+      if (queue.domain === 'processingTime') ledger.waits(entry)
       throw error
     }
     let running: Promise<void> | undefined

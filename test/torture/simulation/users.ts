@@ -28,7 +28,7 @@ export const LARGE: Size = { people: 150, daily: 500, hourly: 8, reminders: 2200
 
 /** Starts all of them; resolves when the process is gone. */
 export async function useServices(life: Life, size: Size): Promise<void> {
-  const users = [people, makeCalendar, remind, sources, extremes].map((user) =>
+  const users = [people, follow, makeCalendar, remind, sources, extremes].map((user) =>
     user(life, size).catch((error) => {
       if (!(error instanceof Gone)) life.shop.fail(error)
     }),
@@ -66,6 +66,19 @@ async function people(life: Life, size: Size): Promise<void> {
       else if (kind < 0.7) await life.register('sessions', 'processingTime', standing, payload)
       else await life.has('sessions', 'processingTime', standing)
     } else await burst(life, key)
+  }
+}
+
+/** Who hears that something fired, and calls at once: while its removal is under way, and others are to fire yet. */
+async function follow(life: Life): Promise<void> {
+  const { world } = life.shop
+  for (;;) {
+    await life.sleep(world.between(1, HOUR_MS))
+    await life.nextFire()
+    const service = world.pick(['sessions', 'calendar'] as const)
+    const timestamp = world.nowMs + world.pick([-HOUR_MS, 0, world.between(1, 20 * MINUTE_MS)])
+    const name = { key: `follower-${world.between(0, 1e9)}`, namespace: 'once', timestamp }
+    await life.register(service, 'processingTime', name)
   }
 }
 
