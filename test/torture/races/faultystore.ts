@@ -90,6 +90,8 @@ export class FaultyStore {
   readonly #parent: string
   readonly #timers: number
   readonly #platform: Platform
+  /** Called when a worker is to write a checkpoint. */
+  #onRun = () => {}
   #directories = 0
   #store!: TimerStore
 
@@ -99,7 +101,14 @@ export class FaultyStore {
     const script = workerScript()
     this.#platform = {
       ...systemPlatform,
-      checkpointWriters: (realPath, sizes) => new CheckpointClient(realPath, sizes, script, PATIENCE_MS),
+      checkpointWriters: (realPath, sizes) => {
+        const client = new CheckpointClient(realPath, sizes, script, PATIENCE_MS)
+        const run: CheckpointClient['run'] = (...args) => {
+          this.#onRun()
+          return client.run(...args)
+        }
+        return { run, close: () => client.close() }
+      },
     }
   }
 
@@ -167,10 +176,15 @@ export class FaultyStore {
       await this.#take(directory, checkpointing)
       const files = await readdir(directory)
       this.memory.arm(fault)
+      const begun = new Promise<void>((resolve) => {
+        this.#onRun = resolve
+      })
       const taking = this.#take(directory, checkpointing)
-      const closing = this.close()
-      const closed = await this.#watched(closing.then(() => 'closed'))
-      require(closed === 'closed', `close rejected with ${String(closed)}`)
+      await inTime(begun, 'a checkpoint')
+      // The worker is told by now, and closing comes a little later each time.
+      for (let turns = fault.nth - 1; turns >= 0; turns--)
+        await new Promise((resolve) => setImmediate(resolve))
+      await this.#watched(this.close())
       const outcome = await inTime(taking, 'the checkpoint of a closed store')
       const { isReached } = this.memory
       this.memory.disarm()
