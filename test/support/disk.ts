@@ -179,6 +179,15 @@ export class Disk {
     sync(this.root)
   }
 
+  /** Whether every name that a path leads over is what it was when its directory was synced last. */
+  isNameSynced(path: string): boolean {
+    const names = parts(path)
+    return names.every((name, i) => {
+      const directory = this.find(names.slice(0, i).join('/'))
+      return directory?.kind === 'directory' && !directory.histories.has(name)
+    })
+  }
+
   /** What is there after a loss of power now. The disk stays as it is. */
   reboot(model: NamesModel, random: () => number): Tree {
     const namesOf = model === 'strict' ? strictNames(random) : this.#orderedNames(random)

@@ -1,7 +1,7 @@
 // A process under load is recorded, then its power is lost at many moments: at each the disk is rebooted by every model
 // of it, and examined.
 
-import { mkdirSync, realpathSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, realpathSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import type { NamesModel } from '../../support/disk.ts'
 import { randomFrom } from '../../support/random-generator.ts'
@@ -20,6 +20,8 @@ export interface Reboots {
   seed: number
 }
 
+/** Where nothing waits for a disk; what is examined was synced to none. */
+const MEMORY = existsSync('/dev/shm') ? '/dev/shm' : undefined
 /** Reboots of one recording, for each model. */
 const POINTS_PER_RECORDING = 400
 /** Rounds in each store of a recording. */
@@ -84,9 +86,10 @@ async function rebootAt(
   const recorded = new RecordedDisk()
   const ledger = new Ledger()
   const removed = new Set<string>()
-  const directory = realpathSync(temporaryDirectory('tidemark-power'))
+  const directory = realpathSync(temporaryDirectory('tidemark-power', MEMORY))
   const first = operations[0]!
   const root = first.kind === 'root' ? first.path : ''
+  const isNameSynced = (path: string) => recorded.disk.isNameSynced(path)
   let at = 0
   for (const point of points) {
     for (; at < point; at++) {
@@ -99,7 +102,7 @@ async function rebootAt(
       const tree = recorded.disk.reboot(model, common.random)
       const place = join(directory, 'rebooted')
       try {
-        await examine({ ...common, tree, place, ledger, removed })
+        await examine({ ...common, tree, place, ledger, removed, isNameSynced })
       } catch (error) {
         const before = operations.slice(Math.max(0, point - 8), point).map(toldOperation)
         const names = [...tree.keys()].join('\n  ')

@@ -1,0 +1,5 @@
+// timeout: 600s
+import { testFamily } from '../testing.ts'
+import { family } from './family.ts'
+
+testFamily(family)
