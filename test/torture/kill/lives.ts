@@ -42,19 +42,29 @@ const LIVES_PER_STORE = 50
 const LIVES_PER_FULL_RESTORE = 25
 const LIVES_PER_SECOND_RECOVERY = 5
 
-/** Lives as many as there are plans, in stores of so many lives each. `tell` hears what came of each. */
+/** How many lives there may be for each that is killed: some come to their end before what they were to die at. */
+const MOST_LIVES_PER_KILL = 1.5
+
+/** Lives until so many were killed, in stores of so many lives each. `tell` hears what came of each. */
 export async function runLives(
-  plans: readonly Plan[],
+  kills: number,
   seed: number,
+  planOf: (life: number) => Plan,
   tell: (outcome: LifeOutcome) => void,
 ): Promise<{ stores: number; firedAtTheEnd: number }> {
   const random = randomFrom(seed)
   const nursery = new Nursery()
   const ends = { stores: 0, firedAtTheEnd: 0 }
+  let lives = 0
+  let killed = 0
+  const next = () => {
+    assert.ok(lives <= 10 + kills * MOST_LIVES_PER_KILL, `${killed} of ${lives} lives were killed`)
+    return killed < kills ? planOf(lives++) : undefined
+  }
   try {
-    for (let at = 0; at < plans.length; at += LIVES_PER_STORE) {
-      const line = new StoreLine(nursery, random)
-      ends.firedAtTheEnd += await line.run(plans.slice(at, at + LIVES_PER_STORE), tell)
+    while (killed < kills) {
+      const line = new StoreLine(nursery, random, () => killed++)
+      ends.firedAtTheEnd += await line.run(next, tell)
       ends.stores++
     }
   } finally {
@@ -86,6 +96,7 @@ class Nursery {
 class StoreLine {
   readonly #nursery: Nursery
   readonly #random: () => number
+  readonly #onKilled: () => void
   readonly #directory = temporaryDirectory('tidemark-kill')
   readonly #places: Places
   readonly #model = new Model()
@@ -94,8 +105,9 @@ class StoreLine {
   readonly #known = new Set<string>()
   #temporary: ReadonlySet<string> = new Set()
 
-  constructor(nursery: Nursery, random: () => number) {
+  constructor(nursery: Nursery, random: () => number, onKilled: () => void) {
     this.#nursery = nursery
+    this.#onKilled = onKilled
     this.#random = random
     const names = ['store', 'checkpoints', 'restored', 'ledger', 'log', 'steps'] as const
     this.#places = Object.fromEntries(
@@ -104,11 +116,13 @@ class StoreLine {
   }
 
   /** Returns how many timers fired at the end, when nothing was killed any more. */
-  async run(plans: readonly Plan[], tell: (outcome: LifeOutcome) => void): Promise<number> {
+  async run(next: () => Plan | undefined, tell: (outcome: LifeOutcome) => void): Promise<number> {
     let examination: Promise<void> = Promise.resolve()
     let nowMs = 0
     const writeBufferBytes = 64 * 1024 * 2 ** Math.floor(this.#random() * 3)
-    for (const [life, plan] of plans.entries()) {
+    for (let life = 0; life < LIVES_PER_STORE; life++) {
+      const plan = next()
+      if (plan === undefined) break
       const order: Order = {
         ...this.#places,
         life,
@@ -143,6 +157,7 @@ class StoreLine {
     child.send(order)
     const [code, signal] = await ended
     assert.ok(signal === 'SIGKILL' || code === 0, `the process ended with ${signal ?? code}`)
+    if (signal === 'SIGKILL') this.#onKilled()
     return signal === 'SIGKILL'
   }
 

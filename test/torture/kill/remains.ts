@@ -1,15 +1,13 @@
-/** What a killed process leaves, put aside before the next one goes on with it: files that nobody changes are linked. */
+/** What a killed process leaves, put aside before the next one goes on with it. */
 import { copyFile, link, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Places } from './order.ts'
 
-/** Copies a store that nobody has open. LevelDB never writes to a table again; what it appends to is copied. */
+/** Copies a store that nobody has open. No file is linked: LevelDB gives the number of an unfinished table again. */
 export async function copyStore(from: string, to: string): Promise<void> {
   await mkdir(to, { recursive: true })
   for (const name of await readdir(from).catch(() => [])) {
-    if (name === 'LOCK') continue
-    const put = name.endsWith('.ldb') ? link : copyFile
-    await put(join(from, name), join(to, name))
+    if (name !== 'LOCK') await copyFile(join(from, name), join(to, name))
   }
 }
 
@@ -19,6 +17,7 @@ export async function putAside(from: Places, directory: string): Promise<Places>
   const to = Object.fromEntries(names.map((name) => [name, join(directory, name)])) as unknown as Places
   await mkdir(to.checkpoints, { recursive: true })
   await copyStore(from.store, to.store)
+  // Nobody ever writes into a checkpoint again, whole or not.
   for (const name of await readdir(from.checkpoints).catch(() => []))
     await link(join(from.checkpoints, name), join(to.checkpoints, name))
   await mkdir(to.restored)
