@@ -4,8 +4,11 @@ import type { FaultPlan } from '../../support/faultplan.ts'
 import { randomFrom } from '../../support/random-generator.ts'
 import type { Outcome, Part, Run } from '../family.ts'
 import { EngineGround } from './engineground.ts'
-import { type EngineScenario, engineScenarios } from './enginescenarios.ts'
+import { type EngineScenario, storeScenarios } from './enginescenarios.ts'
+import { compacting, converting, restoring } from './enginework.ts'
 import { engineWays, forEveryCall, runOnce, Tally } from './loop.ts'
+
+const engineScenarios = [...storeScenarios, compacting, restoring, converting]
 
 async function tryScenario(
   scenario: EngineScenario,

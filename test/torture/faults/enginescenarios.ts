@@ -18,18 +18,18 @@ export interface EngineScenario {
   run(ground: EngineGround, arm: () => void, tally: Tally): Promise<void>
 }
 
-const FAILED: readonly TidemarkErrorCode[] = ['TIDEMARK_FAILED']
+export const FAILED: readonly TidemarkErrorCode[] = ['TIDEMARK_FAILED']
 /** A handler whose own read fails, fails. */
 const HANDLED: readonly TidemarkErrorCode[] = ['TIDEMARK_FAILED', 'TIDEMARK_HANDLER_FAILED']
 const payload = z.string().optional()
-const large = 'x'.repeat(50_000)
+export const large = 'x'.repeat(50_000)
 
 function timer(key: string, timestamp: number, text?: string): Named {
   const base = { service: 'orders', domain: 'eventTime' as const, key, namespace: '', timestamp }
   return text === undefined ? base : { ...base, payload: text }
 }
 
-const startOrders = (store: Store) => store.service('orders', { payload })
+export const startOrders = (store: Store) => store.service('orders', { payload })
 type Orders = Awaited<ReturnType<typeof startOrders>>
 
 /** Calls of every kind, several at once. */
@@ -308,110 +308,4 @@ const checkpoints: EngineScenario = {
   },
 }
 
-const compacting: EngineScenario = {
-  name: 'compaction',
-  isClassic: true,
-  async run(ground, arm, tally) {
-    const store = await ground.open()
-    store.on('error', ({ code }) => assert.ok(FAILED.includes(code), code))
-    const { eventTime } = await startOrders(store)
-    for (let i = 0; i < 12; i++) await eventTime.register({ key: 'k', timestamp: i, payload: large })
-    for (let i = 0; i < 9; i++) await eventTime.delete({ key: 'k', timestamp: i })
-    const standing = await linesOf(store)
-    const attempts = new Attempts()
-    arm()
-    await attempts.attempt('compact', FAILED, () => store.compact())
-    const extra = await attempts.attempt('register', FAILED, () =>
-      eventTime.register({ key: 'k', timestamp: 77 }),
-    )
-    await ground.close(store)
-    tally.count(`compactions ${attempts.resolved.includes('compact') ? 'done' : 'failed'}`)
-    const held = await ground.examine()
-    const without = held.filter((line) => !line.includes(',77,'))
-    assert.equal(without, standing)
-    if (extra) assert.is(held.length, standing.length + 1)
-  },
-}
-
-const restoring: EngineScenario = {
-  name: 'restoring',
-  async run(ground, arm, tally) {
-    const store = await ground.open()
-    const { eventTime } = await startOrders(store)
-    await eventTime.registerMany(Array.from({ length: 50 }, (_, i) => ({ key: `k${i % 7}`, timestamp: i })))
-    await store.checkpoint(ground.checkpoints, { incremental: true })
-    await eventTime.deleteAll({ key: 'k3' })
-    const { path } = await store.checkpoint(ground.checkpoints, { incremental: true })
-    const standing = await linesOf(store)
-    await store.close()
-    const before = ground.names(ground.directory)
-    const target = join(ground.directory, 'target')
-    const attempts = new Attempts()
-    const restore = () => restoreCheckpoint(path, target, {}, ground.platform())
-    arm()
-    const restored = await attempts.attempt('restore', FAILED, restore)
-    ground.plan.disarm()
-    tally.count(restored === undefined ? 'failed restores' : 'restores')
-    if (restored === undefined) {
-      assert.equal(ground.names(ground.directory), before)
-      await restore()
-    }
-    const opened = await ground.openRestored(target)
-    assert.equal(await linesOf(opened), standing)
-    assert.equal(await opened.verify(), [])
-    await opened.close()
-  },
-}
-
-const converting: EngineScenario = {
-  name: 'conversion of a service',
-  async run(ground, arm, tally) {
-    const before = await ground.open()
-    const numbers = Array.from({ length: 30 }, (_, i) => ({ key: `k${i}`, timestamp: i, payload: { n: i } }))
-    await (await before.service('orders', { payload: z.object({ n: z.int() }) })).eventTime.registerMany(
-      numbers,
-    )
-    const old = await linesOf(before)
-    await before.close()
-    const converted = {
-      payload: z.object({ text: z.string() }),
-      migrate: ({ key, namespace, payload }: { key: unknown; namespace: unknown; payload?: unknown }) => ({
-        key: z.string().parse(key),
-        namespace: z.string().parse(namespace),
-        payload: { text: String(z.object({ n: z.int() }).parse(payload).n) },
-      }),
-    }
-    const attempts = new Attempts()
-    arm()
-    const store = await attempts.attempt('open', FAILED, () => ground.open())
-    if (store !== undefined) {
-      store.on('error', ({ code }) => assert.ok(FAILED.includes(code), code))
-      const start = () => store.service('orders', converted)
-      let started = await attempts.attempt('service', FAILED, start)
-      ground.plan.disarm()
-      started ??= await attempts.attempt('service', FAILED, start)
-      tally.count(started === undefined ? 'failed conversions' : 'conversions')
-      await ground.close(store)
-    }
-    const held = await ground.examine()
-    assert.is(held.length, old.length, 'every timer is there, as it was or converted')
-    const again = await ground.open()
-    const { eventTime } = await again.service('orders', converted)
-    const texts = (await all(eventTime.list())).map((one) => one.payload.text)
-    assert.equal(
-      texts,
-      numbers.map(({ timestamp }) => String(timestamp)),
-    )
-    await again.close()
-  },
-}
-
-export const engineScenarios: readonly EngineScenario[] = [
-  calling,
-  firing,
-  purging,
-  checkpoints,
-  compacting,
-  restoring,
-  converting,
-]
+export const storeScenarios: readonly EngineScenario[] = [calling, firing, purging, checkpoints]

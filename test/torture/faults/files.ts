@@ -8,7 +8,7 @@ import { fileWays, forEveryCall, runOnce, shortWays, Tally, type Way } from './l
 async function everyCallOf(scenarios: readonly FileScenario[], ways: readonly Way[]): Promise<Outcome> {
   const tally = new Tally()
   for (const scenario of scenarios) {
-    for (const way of ways) {
+    for (const way of scenario.ways ?? ways) {
       await forEveryCall(scenario.name, way, tally, (plan, fault) =>
         onGround(plan, (ground) => scenario.run(ground, () => plan.arm(fault), tally)),
       )
@@ -38,7 +38,7 @@ function part(behaviour: string, scenarios: readonly FileScenario[], ways: reado
   return { behaviour, unit: 'runs', inCi: 1, inTorture: 1, isExhaustive: true, run }
 }
 
-const [opening, reopening, full, first, incremental, periodic, restoring, listing] = fileScenarios as [
+const [opening, reopening, full, first, incremental, large, periodic, restoring, listing] = fileScenarios as [
   ...FileScenario[],
 ]
 
@@ -50,7 +50,7 @@ export const fileParts: readonly Part[] = [
   ),
   part(
     'a checkpoint whose file fails at any call leaves none, holds nothing, and the next one succeeds',
-    [full!, first!, incremental!],
+    [full!, first!, incremental!, large!],
     fileWays,
   ),
   part(
@@ -59,7 +59,11 @@ export const fileParts: readonly Part[] = [
     fileWays,
   ),
   part('a restore whose files fail at any call leaves no target', [restoring!], fileWays),
-  part('what is read or written only in part is read and written on', fileScenarios, shortWays),
+  part(
+    'what is read or written only in part is read and written on',
+    fileScenarios.filter((one) => one !== large),
+    shortWays,
+  ),
   {
     behaviour: 'two failures of files in one run',
     unit: 'runs',

@@ -5,18 +5,23 @@ import { z } from 'zod'
 import { chainFinder, listFiles } from '../../../src/checkpoint/catalog.ts'
 import type { CheckpointSummary } from '../../../src/checkpoint/checkpointer.ts'
 import { restoreCheckpoint } from '../../../src/checkpoint/restore.ts'
+import { writeCheckpoint } from '../../../src/checkpoint/writer.ts'
 import type { TidemarkErrorCode } from '../../../src/errors.ts'
 import { systemFiles } from '../../../src/files.ts'
+import { manyTimers, readAll, sampleOf } from '../../checkpoint/sample.ts'
 import { eventually } from '../../support/eventually.ts'
 import type { FaultPlan } from '../../support/faultplan.ts'
+import { faultyFiles } from '../../support/faultyfiles.ts'
 import { linesOf } from '../../support/picture.ts'
 import { type Store, verified } from '../../support/store.ts'
 import { type Ground, holdsAndWorks } from './ground.ts'
-import { Attempts, type Tally } from './loop.ts'
+import { Attempts, fileWays, type Tally, type Way } from './loop.ts'
 
 /** One thing that is done with files: `arm` begins the faults, once what it needs is there. */
 export interface FileScenario {
   name: string
+  /** How files fail in it, where not in every way. */
+  ways?: readonly Way[]
   run(ground: Ground, arm: () => void, tally: Tally): Promise<void>
 }
 
@@ -154,6 +159,28 @@ function checkpointing(name: string, earlier: number, incremental: boolean): Fil
   }
 }
 
+let large: ReturnType<typeof sampleOf> | undefined
+
+/** One of many pieces: while one is written the next is gathered. */
+const largeCheckpoint: FileScenario = {
+  name: 'a large checkpoint',
+  ways: fileWays.filter(({ code, how }) => code === 'EIO' && how === 'before'),
+  async run(ground, arm, tally) {
+    large ??= sampleOf(manyTimers(60_000), { maxParallelism: 4 })
+    const { engine, cut, stored } = await large
+    const files = faultyFiles(systemFiles, ground.plan)
+    const attempts = new Attempts()
+    arm()
+    const write = () => writeCheckpoint(engine, cut, ground.checkpoints, { files })
+    const written = await attempts.attempt('write', FAILED, write)
+    ground.plan.disarm()
+    tally.count(written === undefined ? 'failed checkpoints' : 'checkpoints')
+    const isNew = (name: string) => name !== basename(written?.path ?? '')
+    assertNoneLeft(ground.names(ground.checkpoints), ground.plan, isNew)
+    if (written !== undefined) assert.equal(await readAll(written.path), [...stored])
+  },
+}
+
 const periodic: FileScenario = {
   name: 'periodic checkpoints with retention',
   async run(ground, arm, tally) {
@@ -287,6 +314,7 @@ export const fileScenarios: readonly FileScenario[] = [
   checkpointing('a full checkpoint', 0, false),
   checkpointing('the first of a chain', 0, true),
   checkpointing('an incremental checkpoint', 2, true),
+  largeCheckpoint,
   periodic,
   restoring,
   listing,
