@@ -12,7 +12,7 @@ import { ClassicLevel } from 'classic-level'
 import { TidemarkError } from '../errors.ts'
 import { SCAN_CHUNK_BYTES } from '../limits.ts'
 import type { EngineOptions } from '../options.ts'
-import { EMPTY_FORMAT, readMarker } from './directory.ts'
+import { isUnused } from './directory.ts'
 import type { Engine, EngineBatch, Entry, LevelTables, ScanRange } from './engine.ts'
 import { END } from './keyspaces.ts'
 import { LogNames } from './lognames.ts'
@@ -45,7 +45,7 @@ export async function openClassicEngine(
     await level.open()
   } catch (error) {
     if (isLockedError(error)) throw error
-    if ((await readMarker(realPath)) === EMPTY_FORMAT) await ClassicLevel.destroy(realPath)
+    if (await isUnused(realPath)) await ClassicLevel.destroy(realPath)
     else if (!(await restoreManifest(realPath))) throw error
     await level.open()
   }

@@ -152,6 +152,16 @@ async function markerText(files: Files, directory: string): Promise<string> {
   return files.readFile(marker, 'utf8')
 }
 
+/** Whether nothing was ever stored in a directory: its marker says so, and neither a table nor a log has anything. */
+export async function isUnused(realPath: string): Promise<boolean> {
+  if ((await readMarker(realPath)) !== EMPTY_FORMAT) return false
+  for (const name of await systemFiles.readdir(realPath)) {
+    if (name.endsWith('.ldb')) return false
+    if (name.endsWith('.log') && (await systemFiles.stat(path.join(realPath, name))).size > 0) return false
+  }
+  return true
+}
+
 function readFormat(text: string): number | undefined {
   const match = /^tidemark store\nformat (\d{1,9})\n$/.exec(text)
   return match === null ? undefined : Number(match[1])

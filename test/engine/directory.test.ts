@@ -7,8 +7,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { claimDirectory } from '../../src/engine/directory.ts'
+import { claimDirectory, EMPTY_FORMAT, writeMarker } from '../../src/engine/directory.ts'
 import { openEngine } from '../../src/engine/open.ts'
+import { systemFiles } from '../../src/files.ts'
 import { TimerStore } from '../../src/index.ts'
 import { checkOptions } from '../../src/options.ts'
 import { rejects } from '../support/refusals.ts'
@@ -85,10 +86,13 @@ test('a store that lost power while LevelDB made its first files opens as a new 
     const { eventTime } = await store.service('orders')
     await eventTime.register({ key: 'a', timestamp: 1 })
     await store.close()
-    // From then on it is no new one, whatever it lost.
+    // From then on it is no new one, whatever it lost: the name of its marker too.
     const current = (await readFile(join(directory, 'CURRENT'), 'utf8')).trim()
     await lose(join(directory, current))
     await rejects(() => TimerStore.open(directory), 'TIDEMARK_CORRUPT')
+    await writeMarker(systemFiles, directory, EMPTY_FORMAT)
+    await rejects(() => TimerStore.open(directory), 'TIDEMARK_CORRUPT')
+    assert.ok((await readdir(directory)).some((name) => name.endsWith('.ldb')))
   }
 })
 
