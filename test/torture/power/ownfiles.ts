@@ -1,5 +1,5 @@
 // What Tidemark itself writes - markers, checkpoints, chains of them, retention, restores - on a disk in memory that
-// loses power: after every change and every sync of a life, each name by itself.
+// loses power: after every change, every sync and every promise of a life, each name by itself.
 //
 // - All of the product's code runs; only the engine and the files are in memory. The engine is looked at elsewhere.
 
@@ -92,6 +92,7 @@ class Life {
   async #open(place: string): Promise<void> {
     this.#store = await TimerStore.openOn(this.#platform, place, { clock: new ManualClock(0) })
     this.#promised.stores.push(place)
+    this.#losePower()
     await this.#store.checkpoints.start({
       directory: KEPT,
       intervalMs: Number.MAX_SAFE_INTEGER,
@@ -131,6 +132,7 @@ class Life {
     const timers = [...this.#timers].sort()
     const { id, path } = await take()
     this.#promised.checkpoints.set(id, { path, timers })
+    this.#losePower()
   }
 
   async #restore(): Promise<void> {
@@ -143,6 +145,7 @@ class Life {
     const place = `/data/restored/${++this.#stores}/store`
     await restoreCheckpoint(chosen.path, place, {}, this.#platform)
     this.#promised.stores.push(place)
+    this.#losePower()
     this.#timers = new Set(chosen.timers)
     await this.#open(place)
   }
@@ -258,7 +261,7 @@ class Remains {
 
   async #restore({ id, path }: CheckpointInfo): Promise<void> {
     const platform = new MemoryPlatform(this.#files)
-    const place = '/data/again'
+    const place = `/data/again/${id}`
     await restoreCheckpoint(path, place, {}, platform)
     const store = await TimerStore.openOn(platform, place, { clock: new ManualClock(0) })
     try {
