@@ -17,7 +17,7 @@ export const MIB = 2 ** 20
 
 /** What more may be held afterwards: pieces of freed memory that the allocators keep for themselves. */
 const SPARE_HEAP_MIB = 6
-const SPARE_ANONYMOUS_MIB = 96
+const SPARE_ANONYMOUS_MIB = 128
 
 export interface Resources {
   /** JavaScript's objects. */
