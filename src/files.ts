@@ -49,12 +49,15 @@ export interface Files {
   rm(path: string, options?: { recursive?: boolean; force?: boolean }): Promise<void>
 }
 
+/** A pipe that took a file's place must not be waited for; there are systems that do not know the flag. */
+const READ = fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0)
+
 /**
  * The file system of the machine. Looked up at each call: whoever watches or replaces a function of `fs.promises` is
  * heard.
  */
 export const systemFiles: Files = {
-  open: (path, flags, mode) => fs.promises.open(path, flags, mode),
+  open: (path, flags, mode) => fs.promises.open(path, flags === 'r' ? READ : flags, mode),
   mkdir: (path, options) => fs.promises.mkdir(path, options),
   readdir: (path) => fs.promises.readdir(path),
   readFile: (path, encoding) => fs.promises.readFile(path, encoding),

@@ -1,5 +1,7 @@
 // Checkpoints and directories that somebody made to do harm.
 
+import { execFileSync } from 'node:child_process'
+import fs from 'node:fs'
 import { lstat, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -10,6 +12,7 @@ import { temporaryFileName } from '../../src/checkpoint/cut.ts'
 import { CheckpointReader } from '../../src/checkpoint/reader.ts'
 import { writeCheckpoint } from '../../src/checkpoint/writer.ts'
 import { MAX_CHAIN_LINKS, MAX_STORED_JSON_DEPTH } from '../../src/limits.ts'
+import { inTime } from '../support/eventually.ts'
 import { rejects } from '../support/refusals.ts'
 import { withDirectory, withStore } from '../support/store.ts'
 import { fileOf, headOf } from '../torture/security/forged.ts'
@@ -39,6 +42,23 @@ test('an index of a few bytes that tells of millions of blocks is refused before
     await rejects(() => CheckpointReader.open(path), 'TIDEMARK_CHECKPOINT_CORRUPT', 'room')
     const mib = (process.memoryUsage().rss - before) / 1024 / 1024
     assert.ok(mib < 200, `${mib.toFixed(0)} MiB`)
+  })
+})
+
+test('a pipe that takes the place of a file while it is opened is not waited for', async () => {
+  await withDirectory(async (directory) => {
+    const path = join(directory, 'swapped.tidemark')
+    execFileSync('mkfifo', [path])
+    const { stat } = fs.promises
+    // What it was a moment ago.
+    fs.promises.stat = (async () =>
+      Object.assign(await stat(directory), { size: 1000, isFile: () => true })) as never
+    try {
+      const code = await inTime(CheckpointReader.open(path), 'opening').then(String, (error) => error.code)
+      assert.is(code, 'ESPIPE')
+    } finally {
+      fs.promises.stat = stat
+    }
   })
 })
 
