@@ -45,7 +45,8 @@ export async function* readLogEntries(
     yield { entry: entry!, value }
     previous = entry!.checksum
   }
-  const atEnd = source.atEnd && bytes.isEmpty && bytes.frames === footer.blocks
+  const isCounted = bytes.frames === footer.blocks && bytes.begun === version - base!.version
+  const atEnd = source.atEnd && bytes.isEmpty && isCounted
   await source.naming('its log entries', () => check(atEnd, 'there are more than the header tells of'))
 }
 
@@ -54,6 +55,8 @@ class FrameBytes {
   readonly #source: FileSource
   #content: Buffer = Buffer.alloc(0)
   frames = 0
+  /** Entries that begin in the frames, as their heads say. */
+  begun = 0
 
   constructor(source: FileSource) {
     this.#source = source
@@ -74,8 +77,10 @@ class FrameBytes {
     let gathered = this.#content.length
     while (gathered < length) {
       check(!this.#source.atEnd, 'it is cut off')
-      const content = frameContent(await this.#source.takeFrame('log'))
+      const frame = await this.#source.takeFrame('log')
+      const content = frameContent(frame)
       this.frames++
+      this.begun += frame.head.entries
       parts.push(content)
       gathered += content.length
     }

@@ -132,6 +132,7 @@ export async function readHeader({ path, file, preamble, footer }: OpenFile): Pr
   let crc = crc32(preamble)
   const content = async (type: 'header' | 'service') => {
     const frame = await source.takeFrame(type)
+    check(frame.head.entries === 1, 'a frame of the header has more than one')
     crc = crc32(frame.bytes, crc)
     return frameContent(frame)
   }
@@ -194,7 +195,9 @@ function checkIndex(header: CheckpointHeader, index: readonly PlacedBlock[], foo
   let last: BlockRecord | undefined
   for (const block of index) {
     check(block.length > FRAME_HEAD_BYTES, 'a block is too short')
-    check(block.segments.at(-1)!.keyGroup < header.maxParallelism, 'a key group is out of range')
+    const { start, end } = header.keyGroups
+    const isWithin = block.segments[0]!.keyGroup >= start && block.segments.at(-1)!.keyGroup <= end
+    check(isWithin, 'a key group is not one of its store')
     if (last !== undefined) check(isBehind(block, last), 'blocks are out of order')
     last = block
     const queue = queueName(block.serviceId, block.domain)

@@ -52,15 +52,23 @@ export function fileOf(
   content: Buffer,
   sha256?: string,
 ): { bytes: Buffer; sha256: string } {
-  const frame = (type: 'header' | 'service' | 'log', bytes: Buffer) => {
-    const { head, stored } = encodeFrame({ type, entries: 1, bytes, isRepetitive: true })
+  const frame = (type: 'header' | 'service' | 'log', bytes: Buffer, entries = 1) => {
+    const { head, stored } = encodeFrame({ type, entries, bytes, isRepetitive: true })
     return Buffer.concat([head, stored])
   }
   const services = cut.services.map((service) => frame('service', encodeService(service)))
   const head = Buffer.concat([encodePreamble(), frame('header', encodeHead(cut)), ...services])
+  const starts: number[] = []
+  for (let at = 0; at + 4 <= content.length; at += 4 + content.readUInt32LE(at)) starts.push(at)
   const frames: Buffer[] = []
   for (let at = 0; at < content.length; at += 65_536)
-    frames.push(frame('log', content.subarray(at, at + 65_536)))
+    frames.push(
+      frame(
+        'log',
+        content.subarray(at, at + 65_536),
+        starts.filter((s) => s >= at && s < at + 65_536).length,
+      ),
+    )
   const body = Buffer.concat([head, ...frames])
   const timers = cut.services.reduce((sum, each) => sum + each.eventTime.count + each.processingTime.count, 0)
   const footer = encodeFooter({

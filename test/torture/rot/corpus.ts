@@ -58,14 +58,30 @@ async function change(store: Store): Promise<void> {
   )
 }
 
-export async function makeCorpus(): Promise<Corpus> {
+export function makeCorpus(): Promise<Corpus> {
+  return corpusOf(fill, change, { offset: 4711, source: 'corpus' })
+}
+
+/** Files as short as they can be, so that everything can be tried on them. */
+export function makeSmallCorpus(): Promise<Corpus> {
+  const register = (key: string) => async (store: Store) => {
+    const { eventTime } = await store.service('s')
+    await eventTime.registerMany([1, 2].map((timestamp) => ({ key, timestamp })))
+  }
+  return corpusOf(register('a'), register('b'))
+}
+
+async function corpusOf(
+  fill: (store: Store) => Promise<void>,
+  change: (store: Store) => Promise<void>,
+  metadata?: unknown,
+): Promise<Corpus> {
   return withDirectory(async (parent) => {
     const directory = join(parent, 'store')
     const store = await openStore(directory, { clock: new ManualClock(1_700_000_000_000), maxParallelism: 4 })
     const checkpoints = join(parent, 'checkpoints')
     try {
       await fill(store)
-      const metadata = { offset: 4711, source: 'corpus' }
       const full = await store.checkpoint(checkpoints, { incremental: true, metadata })
       // What is deleted now is retired.
       const snapshot = await store.snapshot()

@@ -46,8 +46,8 @@ export class Examiner {
     const child = this.#child
     this.#child = undefined
     if (child === undefined) return
-    const closed = once(child, 'close')
+    const exited = once(child, 'exit')
     child.disconnect()
-    await closed
+    await exited
   }
 }

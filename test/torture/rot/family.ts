@@ -3,6 +3,7 @@
 import { ManualClock } from '../../../src/testing.ts'
 import type { Family, Part, Run } from '../family.ts'
 import { Gauge } from './bounds.ts'
+import { cutEverywhere, flipEveryBit, forgeFields } from './checkpoints.ts'
 import { makeCorpus } from './corpus.ts'
 import { type Damage, randomFlip, randomLoss } from './damage.ts'
 import type { Decoder } from './decoder.ts'
@@ -48,6 +49,34 @@ async function fuzzDecoders({ tries, seed }: Run) {
   return { tries, told: `for each of ${decoders.length} decoders, ${inputs} in all: ${shares}; ${bounds}` }
 }
 
+const bits: Part = {
+  behaviour: 'a checkpoint of which any bit has flipped is refused: full, incremental and savepoint',
+  unit: 'damaged checkpoints read',
+  inCi: 30_000,
+  inTorture: 90_000,
+  isExhaustive: true,
+  run: flipEveryBit,
+}
+
+const cuts: Part = {
+  behaviour: 'a checkpoint that is cut off anywhere, or goes on, is refused',
+  unit: 'damaged checkpoints read',
+  inCi: 1,
+  inTorture: 1,
+  isExhaustive: true,
+  run: cutEverywhere,
+}
+
+const fields: Part = {
+  behaviour:
+    'fields at their extremes, frames swapped, dropped and doubled are refused though every checksum is right',
+  unit: 'forged checkpoints',
+  inCi: 1,
+  inTorture: 1,
+  isExhaustive: true,
+  run: forgeFields,
+}
+
 const decoders: Part = {
   behaviour:
     'no decoder trusts what it reads, though its checksums are right: it gives a consistent value, or refuses',
@@ -78,4 +107,8 @@ const losses: Part = {
   run: (run) => damageStores(run, 'losses', randomLoss, isCutLog),
 }
 
-export const family: Family = { name: 'rot', title: 'Bit rot', parts: [decoders, flips, losses] }
+export const family: Family = {
+  name: 'rot',
+  title: 'Bit rot',
+  parts: [bits, cuts, fields, decoders, flips, losses],
+}

@@ -20,8 +20,28 @@ import { type Examined, Examiner } from './examiners.ts'
 import type { Random } from './mutation.ts'
 import { makeSamples, START_MS, type StoreFiles, writeFiles } from './sample.ts'
 
-/** Who found a damage first; `nothing changed`: every answer is what it was; `process`: LevelDB ended it. */
-type Fate = (typeof FINDERS)[number] | 'nothing changed' | 'process'
+/**
+ * Who found a damage first; `nothing changed`: every answer is what it was; `torn write`: it is as a death in the middle of
+ * a write leaves it, and LevelDB goes on without what was being written; `process`: LevelDB ended it.
+ */
+type Fate = (typeof FINDERS)[number] | 'nothing changed' | 'torn write' | 'process'
+
+const FATES: readonly Fate[] = [...FINDERS, 'nothing changed', 'torn write', 'process']
+
+const WORDS: Record<Fate, string> = {
+  opening: 'found by opening',
+  reading: 'by reading',
+  checkpoint: 'by the next checkpoint',
+  verify: 'by verify()',
+  firing: 'by firing',
+  closing: 'by closing',
+  'nothing changed': 'changed no answer',
+  'torn write': "taken for a write torn at the end of LevelDB's log",
+  process: 'ended the process, by an assertion of LevelDB 1.20',
+}
+
+/** LevelDB 1.20 is built with its assertions: some of what stands in a table must hold, or the process ends. */
+const NATIVE_DEATHS = new Set(['SIGABRT', 'SIGSEGV', 'SIGBUS', 'SIGFPE'])
 
 interface Kind {
   name: string
@@ -54,8 +74,7 @@ class Shares {
 
   /** The table, a line for each class of files. */
   print(title: string): void {
-    const fates: Fate[] = [...FINDERS, 'nothing changed', 'process']
-    const told = fates.filter((fate) => this.total(fate) > 0)
+    const told = FATES.filter((fate) => this.total(fate) > 0)
     const rows = FILE_CLASSES.map(({ name }) => name).filter((name) => this.#counts.has(name))
     const widths = told.map((fate) => Math.max(fate.length, 6))
     console.log(`${title}: who found it first, by what was damaged`)
@@ -74,95 +93,99 @@ class Shares {
 
   /** In a few words: how much of all each found. */
   tell(): string {
-    const share = (count: number) => `${((100 * count) / this.tries).toFixed(1)}%`
-    const fates: Fate[] = [...FINDERS, 'nothing changed', 'process']
-    const words: Record<Fate, string> = {
-      opening: 'found by opening',
-      reading: 'by reading',
-      checkpoint: 'by the next checkpoint',
-      verify: 'by verify()',
-      firing: 'by firing',
-      closing: 'by closing',
-      'nothing changed': 'changed no answer',
-      process: 'ended the process (assertions of LevelDB 1.20)',
-    }
-    const parts = fates
-      .filter((fate) => this.total(fate) > 0)
-      .map((fate) => `${share(this.total(fate))} ${words[fate]}`)
-    const only = this.onlyBy.get('verify') ?? 0
-    return `${parts.join(', ')}; by verify() alone ${only}; silent 0`
+    const parts = FATES.filter((fate) => this.total(fate) > 0).map((fate) => {
+      return `${((100 * this.total(fate)) / this.tries).toFixed(1)}% ${WORDS[fate]}`
+    })
+    return `${parts.join(', ')}; by verify() alone ${this.onlyBy.get('verify') ?? 0}; silent 0`
   }
 }
+
+/** Examines stores, each in a directory of its own. */
+class Bench {
+  readonly #parent: string
+  readonly #examiner = new Examiner()
+  #next = 0
+
+  constructor(parent: string) {
+    this.#parent = parent
+  }
+
+  async examine(files: StoreFiles, verifyFirst = false): Promise<Examined> {
+    const directory = join(this.#parent, String(this.#next++))
+    writeFiles(join(directory, 'store'), files)
+    try {
+      return await this.#examiner.examine(directory, verifyFirst)
+    } finally {
+      rmSync(directory, { recursive: true, force: true })
+    }
+  }
+
+  end(): Promise<void> {
+    return this.#examiner.end()
+  }
+}
+
+/** Whether nobody can tell a damage from what a death leaves. */
+type IsLegal = (kind: string, damage: Damage) => boolean
 
 /** Damages the sample stores, one try after the other, and examines each. */
 export async function damageStores(
   { tries, seed }: Run,
   title: string,
   damageOf: (random: Random, files: StoreFiles) => Damage,
-  isLegal: (kind: string, damage: Damage) => boolean = () => false,
+  isLegal: IsLegal = () => false,
 ): Promise<Outcome> {
-  const { closed, killed } = await makeSamples(new ManualClock(START_MS - 1))
+  const samples = await makeSamples(new ManualClock(START_MS - 1))
   const shares = new Shares()
-  let legal = 0
   await withDirectory(async (parent) => {
-    const examiner = new Examiner()
-    let next = 0
-    const examine = async (files: StoreFiles, verifyFirst = false): Promise<Examined> => {
-      const directory = join(parent, String(next++))
-      writeFiles(join(directory, 'store'), files)
-      try {
-        return await examiner.examine(directory, verifyFirst)
-      } finally {
-        rmSync(directory, { recursive: true, force: true })
-      }
-    }
+    const bench = new Bench(parent)
     try {
       const kinds: Kind[] = []
-      for (const [name, files] of Object.entries({ closed, killed })) {
-        kinds.push({ name, files, whole: wholeOf(await examine(files)) })
+      for (const [name, files] of Object.entries(samples)) {
+        kinds.push({ name, files, whole: wholeOf(await bench.examine(files)) })
       }
       for (let i = 0; i < tries; i++) {
         const trySeed = (seed + Math.imul(i, 0x9e3779b1)) | 0
-        const { name, files, whole } = kinds[i % kinds.length]!
-        const damage = damageOf(randomFrom(trySeed), files)
-        const what = `${title} ${i} (seed ${trySeed}): ${name} store, ${damage.file}, ${damage.what}`
-        let examined = await examine(damage.files)
-        if (!('died' in examined) && isSilent(examined, whole)) examined = await examine(damage.files, true)
-        if ('died' in examined) {
-          if (!isAssertion(examined.output)) throw new Error(`${what}: ${examined.died}\n${examined.output}`)
-          shares.add(damage.file, 'process')
-          continue
-        }
-        const found = examined.found.map(([finder]) => finder)
-        if (isSilent(examined, whole)) {
-          if (!isLegal(name, damage)) {
-            throw new Error(
-              `${what}: nobody said a word, and other answers: ${changed(examined, whole).join(', ')}`,
-            )
-          }
-          legal++
-        }
-        const foreign = examined.foreign[0]
-        if (foreign !== undefined) throw new Error(`${what}: no error of Tidemark: ${foreign}`)
-        shares.add(damage.file, (found[0] as Fate | undefined) ?? 'nothing changed')
+        const kind = kinds[i % kinds.length]!
+        const damage = damageOf(randomFrom(trySeed), kind.files)
+        const place = `${title} ${i} (seed ${trySeed}): ${kind.name} store, ${damage.file}, ${damage.what}`
+        const found = await finders(bench, kind, damage, isLegal).catch((error) => {
+          throw new Error(`${place}: ${error.message}`)
+        })
+        shares.add(damage.file, found[0]!)
         if (found.length === 1) shares.addOnly(found[0]!)
       }
     } finally {
-      await examiner.end()
+      await bench.end()
     }
   })
   shares.print(title)
-  const losses =
-    legal === 0 ? '' : `; ${legal} cut off the end of LevelDB's log, as a death in the middle of a write does`
-  return { tries: shares.tries, told: shares.tell() + losses }
+  return { tries: shares.tries, told: shares.tell() }
+}
+
+/** Who found a damage, in the order in which they were asked. Rejects where it is silent, or told in the wrong way. */
+async function finders(bench: Bench, kind: Kind, damage: Damage, isLegal: IsLegal): Promise<Fate[]> {
+  let examined = await bench.examine(damage.files)
+  if (!('died' in examined) && isSilent(examined, kind.whole)) {
+    examined = await bench.examine(damage.files, true)
+  }
+  if ('died' in examined) {
+    if (NATIVE_DEATHS.has(examined.died)) return ['process']
+    throw new Error(`the process ended: ${examined.died}\n${examined.output}`)
+  }
+  const foreign = examined.foreign[0]
+  if (foreign !== undefined) throw new Error(`no error of Tidemark: ${foreign}`)
+  if (examined.found.length > 0) return examined.found.map(([finder]) => finder as Fate)
+  if (!isSilent(examined, kind.whole)) return ['nothing changed']
+  if (isLegal(kind.name, damage)) return ['torn write']
+  throw new Error(`nobody said a word, and other answers: ${changed(examined, kind.whole).join(', ')}`)
 }
 
 function wholeOf(examined: Examined): Map<string, string> {
   if ('died' in examined) throw new Error(`a whole store: ${examined.died}\n${examined.output}`)
   const { found, foreign, answers } = examined
-  if (found.length > 0 || foreign.length > 0)
-    throw new Error(`a whole store: ${JSON.stringify([found, foreign])}`)
-  return new Map(answers)
+  if (found.length === 0 && foreign.length === 0) return new Map(answers)
+  throw new Error(`a whole store: ${JSON.stringify([found, foreign])}`)
 }
 
 function changed({ answers }: Examination, whole: ReadonlyMap<string, string>): string[] {
@@ -172,9 +195,4 @@ function changed({ answers }: Examination, whole: ReadonlyMap<string, string>): 
 
 function isSilent(examined: Examination, whole: ReadonlyMap<string, string>): boolean {
   return examined.found.length === 0 && examined.foreign.length === 0 && changed(examined, whole).length > 0
-}
-
-/** LevelDB 1.20 is built with its assertions: some of what stands in a table must hold, or the process ends. */
-function isAssertion(output: string): boolean {
-  return /leveldb.*Assertion `/.test(output)
 }
