@@ -5,6 +5,7 @@
  *   above overlaps it. So a *mark* is put above each: the deletion of a key that does not exist, right behind the table's
  *   smallest one. It goes down with the merge, takes the table along, and ends there.
  * - A mark harms nothing, whatever it is made of: no stored key ends with a mark's last character.
+ * - LevelDB tells of no merge that fails, but takes no write after it: so a mark is written behind the last one, too.
  * - It goes in pieces of neighbouring tables. What one piece rewrites of others, as LevelDB sees fit, is not done again:
  *   tables are numbered as they are written, and only those that stood at the beginning are taken.
  * - What is rewritten is on disk twice until it is done: a piece that there is no room for is not begun.
@@ -13,6 +14,7 @@ import { COMPACTION_PIECE_BYTES, REWRITE_ROOM_TIMES } from '../limits.ts'
 import { reached } from '../steps.ts'
 import { compareStored } from '../timer/text.ts'
 import type { Engine, EngineBatch } from './engine.ts'
+import { END } from './keyspaces.ts'
 import { compareTables, type Table } from './tables.ts'
 
 /** What a mark ends with: behind any key that continues a table's smallest by nothing, and no key's last character. */
@@ -40,22 +42,28 @@ export async function rewriteTables({ engine, write, hasRoom, afterPiece }: Rewr
   for (;;) {
     const tables = engine.tables()
     const piece = nextPiece(tables, ({ number }) => number <= newest && !tried.has(number))
-    if (piece.length === 0) return 0
+    if (piece.length === 0) {
+      await write(markOf(engine, [END]))
+      return 0
+    }
     const neededBytes = REWRITE_ROOM_TIMES * rewrittenBytes(tables, piece)
     if (!(await hasRoom(neededBytes))) return neededBytes
     const startMs = performance.now()
-    const batch = engine.batch()
-    for (const { number, smallest } of piece) {
-      tried.add(number)
-      batch.del(smallest + MARK_END)
-    }
+    for (const { number } of piece) tried.add(number)
     reached('compaction.beforeMarks')
-    await write(batch)
+    const keys = piece.map(({ smallest }) => smallest)
+    await write(markOf(engine, keys))
     reached('compaction.afterMarks')
     await engine.compactRange(piece[0]!.smallest, piece.at(-1)!.largest)
     reached('compaction.afterMerge')
     if (!(await afterPiece(performance.now() - startMs))) return 0
   }
+}
+
+function markOf(engine: Engine, keys: readonly string[]): EngineBatch {
+  const batch = engine.batch()
+  for (const key of keys) batch.del(key + MARK_END)
+  return batch
 }
 
 /** The first neighbours of the deepest level that are wanted, as many as make a piece. */

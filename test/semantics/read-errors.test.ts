@@ -129,6 +129,27 @@ test('what a purge did not come to, for a read failed, the next one finds', asyn
   })
 })
 
+test('a compaction whose merge failed says so, although LevelDB does not', async () => {
+  const ground = new EngineGround(new FaultPlan(), true)
+  try {
+    const store = await ground.open()
+    store.on('error', () => {})
+    const { eventTime } = await store.service('orders')
+    await eventTime.register({ key: 'k', timestamp: 1 })
+    // LevelDB's compactRange returns as if nothing were; what fails is the next write.
+    ground.plan.arm(at('compactRange', { nth: 1000 }))
+    const compacting = store.compact()
+    await eventually(() => ground.plan.seen.includes('compactRange'), 'the merge')
+    ground.plan.arm(at('write'))
+    await rejects(compacting, 'TIDEMARK_FAILED', 'EIO')
+    ground.plan.disarm()
+    await store.close()
+    assert.is((await ground.examine()).length, 1)
+  } finally {
+    await ground.remove()
+  }
+})
+
 test('a store whose last trim of the log fails is closed, and says why', async () => {
   await withGround(async (ground) => {
     const store = await ground.open()

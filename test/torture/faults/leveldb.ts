@@ -189,8 +189,6 @@ class Prover {
     const promises = promisesOf([...(job.name === 'checkpoint' ? preparedSteps : []), ...report.steps])
     promises.assertNoneLate()
     this.#tally.count('calls acknowledged', promises.kept)
-    if (report.compacted && report.steps.at(-1)?.isKept === false)
-      this.#tally.count('compactions that did not fail')
     await this.#examineCheckpoints(job, report)
     await this.#holds(job.location, (held) => {
       const written = promises.assertHeldBy(held)

@@ -16,7 +16,6 @@ class Work {
     codes: {},
     told: [],
     restored: false,
-    compacted: false,
     checkpoints: [],
   }
   readonly #job: Job
@@ -81,7 +80,7 @@ async function work(_: Job, made: Work): Promise<void> {
     for (let timestamp = 0; timestamp < 4; timestamp++) {
       await made.step({ kind: 'delete', timestamp }, () => eventTime.delete({ key: 'k', timestamp }))
     }
-    made.report.compacted = (await made.attempt('compact', () => store.compact().then(() => true))) === true
+    await made.attempt('compact', () => store.compact())
     await register(200)
   }
   await made.attempt('close', () => store.close())

@@ -37,8 +37,6 @@ export interface Report {
   /** Codes of `error` events. */
   told: string[]
   restored: boolean
-  /** Whether compact() said that it was done. */
-  compacted: boolean
   /** Taken, and behind how many steps. */
   checkpoints: { path: string; steps: number }[]
 }
