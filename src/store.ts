@@ -263,7 +263,10 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
     }
   }
 
-  /** Rewrites the store without what was deleted: for quiet hours, it takes as long as copying it. */
+  /**
+   * Rewrites the store without what was deleted: for quiet hours, it takes as long as copying it. Rejects with
+   * TIDEMARK_FAILED where a step finds too little free disk: then the store works on, and is smaller by the steps before.
+   */
   async compact(): Promise<void> {
     this.#refuse()
     await this.#pipeline.barrier()
