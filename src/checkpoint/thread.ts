@@ -3,7 +3,9 @@
  *
  * - While it has nothing to do it does not keep the process alive.
  * - When it dies its runs fail, and what they left is removed; and so do the runs that it assisted.
- * - One that talks nonsense is ended, and so is one that was told to abort, or to close, and does not answer in time.
+ * - One that talks nonsense is ended, and so is one that was told to abort, or to close, and does not answer in time. It
+ *   is asked to close first: Node 20 may abort the whole process when a thread is terminated in the middle of its work
+ *   with files.
  * - When a run settles nobody reads for it any more: its snapshot may end.
  */
 import fs from 'node:fs'
@@ -147,7 +149,7 @@ export class WorkerThread {
     this.#closing = true
     this.#worker.ref()
     this.#tell({ type: 'close' })
-    const cancel = this.#expectAnswer('close')
+    const cancel = this.#onSilence('close', () => void this.#worker.terminate())
     await this.#exited
     cancel()
   }
@@ -160,19 +162,24 @@ export class WorkerThread {
   #abort(id: number): void {
     if (this.ended || this.#deadlines.has(id) || !(this.#runs.has(id) || this.#assists.has(id))) return
     this.#tell({ type: 'abort', run: id })
-    this.#deadlines.set(id, this.#expectAnswer('abort'))
+    this.#deadlines.set(
+      id,
+      this.#onSilence('abort', (silence) => this.#retire(silence)),
+    )
   }
 
-  #expectAnswer(told: 'abort' | 'close'): () => void {
-    const silent = () => new Error(`the worker did not answer '${told}' in ${this.#patienceMs} ms`)
-    return systemClock.schedule!(this.#patienceMs, () => this.#retire(silent()))
+  /** Calls `end` when what was told is not answered in time; returns what takes that back. */
+  #onSilence(told: 'abort' | 'close', end: (silence: Error) => void): () => void {
+    const what = `the worker did not answer '${told}' in ${this.#patienceMs} ms`
+    return systemClock.schedule!(this.#patienceMs, () => end(new Error(what)))
   }
 
-  /** Ends a worker that cannot be trusted any more: it takes no more work, and what it has fails. */
+  /** Ends a worker that cannot be trusted any more: it takes no more work, and what it has fails when it is gone. */
   #retire(failure: unknown): void {
     this.#failure ??= failure
+    if (this.ended) return
     this.ended = true
-    void this.#worker.terminate()
+    void this.close()
   }
 
   #hear(message: unknown): void {

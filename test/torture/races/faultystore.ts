@@ -20,7 +20,7 @@ import { inTime } from '../../support/eventually.ts'
 import { ENVIRONMENT_KEY, type Fault, FaultMemory } from './faults.ts'
 
 /** How long a worker may take to answer: short, so that silence is soon over. */
-const PATIENCE_MS = 150
+const PATIENCE_MS = 250
 /** Somebody gives a checkpoint up when this much time has passed since its fault, and nothing came of it. */
 const GIVEN_UP_AFTER_MS = 50
 const WORKER = 'test/torture/races/faultyworker'

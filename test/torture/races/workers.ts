@@ -20,8 +20,8 @@ interface Line {
 
 const ALONE: readonly Place[] = ['told', 'tells']
 
-/** While the store closes, one kind of nonsense in so many. */
-const CLOSING_VARIANTS_APART = 5
+/** While the store closes, and to a worker, which then falls silent, one kind of nonsense in so many. */
+const VARIANTS_APART = 5
 
 function linesOf(checkpointing: Checkpointing, isClosing = false): Line[] {
   const places = checkpointing.parallelism === 1 ? ALONE : PLACES
@@ -30,7 +30,7 @@ function linesOf(checkpointing: Checkpointing, isClosing = false): Line[] {
     for (const act of ACTS) {
       if (!canHappen(place, act)) continue
       const variants = act === 'garbles' ? NONSENSE : 1
-      for (let variant = 0; variant < variants; variant += isClosing ? CLOSING_VARIANTS_APART : 1)
+      for (let variant = 0; variant < variants; variant += isClosing || place === 'told' ? VARIANTS_APART : 1)
         lines.push({ place, act, variant, checkpointing, isClosing })
     }
   }
