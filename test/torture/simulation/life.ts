@@ -40,7 +40,7 @@ export class Life {
   readonly upSinceMs = new Map<ServiceName, number>()
   readonly #services = new Map<ServiceName, Service>()
   #onEnd!: (end: End) => void
-  #onFire: (() => void) | undefined
+  #onFire: ((name?: ServiceName) => void) | undefined
   readonly #fired = new Map<QueueLedger, number>()
   /** What sleeps in this process, to be woken when it dies. */
   readonly #sleeping = new Set<() => void>()
@@ -100,13 +100,14 @@ export class Life {
     return this.#services.get(name)!
   }
 
-  /** Resolves in the turn after the next handler has succeeded. */
-  async nextFire(): Promise<void> {
-    await new Promise<void>((resolve) => {
+  /** Resolves in the turn after the next handler has succeeded, with its service. */
+  async nextFire(): Promise<ServiceName> {
+    const name = await new Promise<ServiceName | undefined>((resolve) => {
       this.#onFire = resolve
     })
     await this.shop.world.yield()
     this.requireUp()
+    return name!
   }
 
   /** Handlers that succeeded in this life. */
@@ -327,7 +328,7 @@ export class Life {
       entry.isRunning = false
       if (error === undefined) {
         shop.figures.fires++
-        this.#onFire?.()
+        this.#onFire?.(name)
         this.#fired.set(queue, (this.#fired.get(queue) ?? 0) + 1)
         tools.settle()
         return

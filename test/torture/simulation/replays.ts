@@ -8,7 +8,7 @@ const DAYS = 10
 export const replays: Part = {
   behaviour: 'one seed, one trace: nothing depends on the machine',
   unit: 'lifetimes lived twice',
-  inCi: 3,
+  inCi: 2,
   inTorture: 100,
   async run({ tries, seed }) {
     const hashes = new Set<string>()

@@ -74,11 +74,15 @@ async function follow(life: Life): Promise<void> {
   const { world } = life.shop
   for (;;) {
     await life.sleep(world.between(1, HOUR_MS))
-    await life.nextFire()
-    const service = world.pick(['sessions', 'calendar'] as const)
+    const service = await life.nextFire()
     const timestamp = world.nowMs + world.pick([-HOUR_MS, 0, world.between(1, 20 * MINUTE_MS)])
     const name = { key: `follower-${world.between(0, 1e9)}`, namespace: 'once', timestamp }
     await life.register(service, 'processingTime', name)
+    // Now and then the service is deployed anew before that is due.
+    if (!world.chance(0.03)) continue
+    await life.sleep(world.between(1, MINUTE_MS))
+    life.shop.figures.restarts++
+    life.close()
   }
 }
 
