@@ -11,15 +11,10 @@ import { ENVIRONMENT_KEY, indexOf, listenIn, type Shared, tellKiller } from './l
 import type { Order } from './order.ts'
 
 const ordered = new Promise<Order>((resolve) => process.on('message', (order) => resolve(order as Order)))
-/** Whether to begin to count, how many steps there were, and what nobody ever changes. */
-const signal = new SharedArrayBuffer(3 * Int32Array.BYTES_PER_ELEMENT)
-/** How long it then takes, in milliseconds. */
-const times = new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT)
-const killer = new Worker(new URL('./killer.js', import.meta.url), { workerData: { signal, times } })
-killer.unref()
-await once(killer, 'online')
 const order = await ordered
 
+/** Whether to begin to count, how many steps there were, and what nobody ever changes. */
+const signal = new SharedArrayBuffer(3 * Int32Array.BYTES_PER_ELEMENT)
 const { death } = order
 const shared: Shared = {
   file: openSync(order.steps, 'w'),
@@ -31,7 +26,12 @@ const shared: Shared = {
 }
 setEnvironmentData(ENVIRONMENT_KEY, shared as never)
 listenIn('store', shared)
-if ('steps' in death) new Float64Array(times)[0] = death.thenMs
+if ('steps' in death) {
+  const workerData = { signal, thenMs: death.thenMs }
+  const killer = new Worker(new URL('./killer.js', import.meta.url), { workerData })
+  killer.unref()
+  await once(killer, 'online')
+}
 if (shared.steps === 0) tellKiller(signal)
 
 const ledger = new LedgerWriter(order.ledger)

@@ -14,8 +14,9 @@ import { parseEntry } from '../../../src/log/entry.ts'
 import { Fold, type Moment } from '../../checkpoint/history.ts'
 
 export class Chronicle {
-  /** What stood before the first of the entries. */
+  /** What stood before the first of the entries, and what stands after the last. */
   #base = new Fold()
+  #now = new Fold()
   #baseVersion = 1
   /** Since then, one for each version. */
   #entries: Entry[] = []
@@ -35,16 +36,25 @@ export class Chronicle {
       if (entry.version > version) break
       assert.is(entry.version, this.newest + 1, 'a version is missing, or was given twice')
       this.#entries.push([key, value])
+      this.#now.add(key, value)
     }
     assert.is(this.newest, version, 'the store has versions that nobody decided')
   }
 
-  /** What stood before a version. */
-  at(version: number): Moment {
-    assert.ok(version >= this.#baseVersion && version <= this.newest + 1, `version ${version} is not known`)
+  /** What stands now. */
+  get now(): Moment {
+    return { version: this.newest + 1, ...this.#now.state() }
+  }
+
+  /** What stood before each of some versions, oldest first; each is to be looked at before the next. */
+  *at(versions: Iterable<number>): Generator<Moment> {
     const fold = this.#base.copy()
-    for (const [key, value] of this.#entries.slice(0, version - this.#baseVersion)) fold.add(key, value)
-    return { version, ...fold.state() }
+    let next = this.#baseVersion
+    for (const version of [...versions].sort((a, b) => a - b)) {
+      assert.ok(version >= next && version <= this.newest + 1, `version ${version} is not known`)
+      for (; next < version; next++) fold.add(...this.#entries[next - this.#baseVersion]!)
+      yield { version, ...fold.state() }
+    }
   }
 
   /** Forgets what stood before a version. */
@@ -59,7 +69,8 @@ export class Chronicle {
     const kept = (await readSpace(engine, LOG)).filter(([key]) => key <= logKey(this.newest))
     const known = this.#entries.slice(Math.max(this.#entries.length - kept.length, 0))
     assert.equal(kept.slice(kept.length - known.length), known, 'the log is not what was decided')
-    const now = this.at(this.newest + 1)
+    assert.ok(kept.length > 0 || this.newest === 0, 'the log is empty')
+    const { now } = this
     const timers = await readSpace(engine, TIMERS)
     assert.is(timers.length, now.timers.size, 'the timers are not those of the log')
     for (const [identity, value] of timers) assert.is(value, now.timers.get(identity), identity)

@@ -2,7 +2,8 @@
 
 import { workerData } from 'node:worker_threads'
 
-const { signal, times } = workerData as { signal: SharedArrayBuffer; times: SharedArrayBuffer }
-Atomics.wait(new Int32Array(signal), 0, 0)
-Atomics.wait(new Int32Array(signal), 2, 0, new Float64Array(times)[0])
+const { signal, thenMs } = workerData as { signal: SharedArrayBuffer; thenMs: number }
+const shared = new Int32Array(signal)
+Atomics.wait(shared, 0, 0)
+Atomics.wait(shared, 2, 0, thenMs)
 process.kill(process.pid, 'SIGKILL')
