@@ -22,11 +22,12 @@ const shared: Shared = {
   step: 'step' in death ? indexOf(death.step) : -1,
   nth: 'step' in death ? death.nth : 0,
   signal,
+  hasKiller: death.thenMs !== undefined,
   steps: 'steps' in death ? death.steps : -1,
 }
 setEnvironmentData(ENVIRONMENT_KEY, shared as never)
 listenIn('store', shared)
-if ('steps' in death) {
+if (death.thenMs !== undefined) {
   const workerData = { signal, thenMs: death.thenMs }
   const killer = new Worker(new URL('./killer.js', import.meta.url), { workerData })
   killer.unref()

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert'
 import { STEPS, type Step } from '../../../src/steps.ts'
 import { randomFrom } from '../../support/random-generator.ts'
 import type { Family, Outcome, Run } from '../family.ts'
-import { type LifeOutcome, type Plan, runLives } from './lives.ts'
+import { LIVES_PER_STORE, type LifeOutcome, type Plan, runLives } from './lives.ts'
 import type { Death, Focus } from './order.ts'
 import { Tally } from './tally.ts'
 
@@ -18,6 +18,8 @@ const others: Focus[] = [
   'migrations',
 ]
 
+/** A migration, or a restore, of 4000 timers takes about as long. */
+const LONG_WORK_MS = 150
 const MOST_STEPS = 1000
 
 /** Many die young: while they open. */
@@ -75,11 +77,16 @@ async function atEveryStep({ tries, seed }: Run): Promise<Outcome> {
 
 async function inLongWork({ tries, seed }: Run): Promise<Outcome> {
   const random = randomFrom(seed)
-  return run(tries, seed, (life) => ({
-    focus: life % 2 === 0 ? 'migrations' : 'restores',
-    many: 4000,
-    death: deathAfter(random, MOST_STEPS / 5),
-  }))
+  return run(tries, seed, (life) => {
+    const focus = life % 2 === 0 ? 'migrations' : 'restores'
+    const step = life % 2 === 0 ? 'migration.beforeTry' : 'restore.beforeDirectory'
+    // The first life of a store makes it large, and dies when it has closed it.
+    const isFirst = life % LIVES_PER_STORE === 0
+    const death: Death = isFirst
+      ? { step: 'close.afterEngine', nth: 1 }
+      : { step, nth: 1, thenMs: random() * LONG_WORK_MS }
+    return { focus, many: 4000, death }
+  })
 }
 
 async function run(

@@ -104,7 +104,7 @@ export class Life {
     if (this.#random() < 0.5) await load.rest()
     await this.#ledger.call({ kind: 'close' }, () => store.close())
     await load.rest()
-    if (this.#random() < 0.5) this.#form = this.#form === 0 ? 1 : 0
+    if (this.#order.focus === 'migrations' || this.#random() < 0.5) this.#form = this.#form === 0 ? 1 : 0
   }
 
   async #open(): Promise<Store | undefined> {

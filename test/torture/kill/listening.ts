@@ -12,8 +12,9 @@ export interface Shared {
   /** Index of the step to die at, and at which time; −1: none. */
   step: number
   nth: number
-  /** What the thread that kills waits for, and how many steps after it is told. */
+  /** What the thread that kills waits for, where there is one, and how many steps after it is told. */
   signal: SharedArrayBuffer
+  hasKiller: boolean
   steps: number
 }
 
@@ -27,7 +28,7 @@ export function indexOf(step: Step): number {
 
 export function listenIn(
   thread: keyof typeof LAST_STEP_OF,
-  { file, counts, step, nth, signal, steps }: Shared,
+  { file, counts, step, nth, signal, hasKiller, steps }: Shared,
 ): void {
   const reachedTimes = new Int32Array(counts)
   const killer = new Int32Array(signal)
@@ -37,7 +38,10 @@ export function listenIn(
     const before = Atomics.add(reachedTimes, index, 1)
     writeSync(file, bytes, index, 1, LAST_STEP_OF[thread])
     if (before === 0) writeSync(file, bytes, index, 1, FIRST_STEP_BYTE + index)
-    if (index === step && before + 1 === nth) process.kill(process.pid, 'SIGKILL')
+    if (index === step && before + 1 === nth) {
+      if (hasKiller) tellKiller(signal)
+      else process.kill(process.pid, 'SIGKILL')
+    }
     if (Atomics.add(killer, 1, 1) + 1 === steps) tellKiller(signal)
   })
 }

@@ -37,7 +37,7 @@ export interface LifeOutcome {
   findings: Findings
 }
 
-const LIVES_PER_STORE = 50
+export const LIVES_PER_STORE = 50
 /** Every so many lives all checkpoints are restored, or the recovery is killed itself. */
 const LIVES_PER_FULL_RESTORE = 25
 const LIVES_PER_SECOND_RECOVERY = 5

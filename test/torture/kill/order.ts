@@ -15,10 +15,10 @@ export type Focus =
   | 'migrations'
 
 /**
- * Dies so many steps and then some time after its beginning, whatever it does then; or when it reaches a step for the nth
- * time. Steps, because a busy machine makes each of them longer, and not only the time before the first.
+ * Dies some time after so many steps, or after the nth time that it reaches one, whatever it does then; without a time, at
+ * that step itself. Steps, because a busy machine makes each of them longer, and not only the time before the first.
  */
-export type Death = { steps: number; thenMs: number } | { step: Step; nth: number }
+export type Death = { steps: number; thenMs: number } | { step: Step; nth: number; thenMs?: number }
 
 export interface Places {
   store: string
