@@ -1,4 +1,4 @@
-// timeout: 400s
+// timeout: 800s
 
 import { testFamily } from '../testing.ts'
 import { diskParts } from './disk.ts'
