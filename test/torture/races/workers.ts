@@ -127,7 +127,7 @@ const closing: Part = {
 const several: Part = {
   behaviour: 'whichever of several workers does it, to the store or to each other, the same holds',
   unit: 'faults',
-  inCi: 120,
+  inCi: 60,
   inTorture: 3000,
   async run({ tries, seed }) {
     const tally = new Tally()
