@@ -201,7 +201,7 @@ test('9. no wake-up is further away than a bounded re-check, whatever the clock 
   })
 })
 
-test('9. where the clock is set back while timers wait for a slow handler, those fire when it is their time again', async () => {
+test('9. where the clock is set back while timers wait for a slow handler, they wait for their time', async () => {
   await withHeldClock(async (clock, store) => {
     const told: string[] = []
     let release = () => {}
@@ -228,7 +228,7 @@ test('9. where the clock is set back while timers wait for a slow handler, those
   })
 })
 
-test('11. a failed timer is tried again within the longest wait and a re-check, though the clock was set back by a day', async () => {
+test('11. a failed timer is tried again at the next re-check, though the clock was set back by a day', async () => {
   await withHeldClock(async (clock, store) => {
     store.on('error', () => {})
     const attempts: number[] = []

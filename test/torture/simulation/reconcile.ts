@@ -60,7 +60,7 @@ function disorder(ledger: ServiceLedger, stored: StoredQueues): string | undefin
   return undefined
 }
 
-/** Takes back what the store does not hold; returns how many changes. Throws where no beginning of them is what it holds. */
+/** Takes back what the store does not hold; how many changes. Throws where no beginning of them is what it holds. */
 export async function reconcile(shop: Shop, store: TimerStore, snapshot: Snapshot): Promise<number> {
   const stored = await read(snapshot)
   const { services } = store.stats()
@@ -74,8 +74,8 @@ export async function reconcile(shop: Shop, store: TimerStore, snapshot: Snapsho
       const differs = difference(expectedOf(ledger), stored[name])
       if (differs === undefined && watermark === ledger.watermark) break
       if (!ledger.takeBack()) {
-        const fail = `${name} was lost or came back: ${differs} (${first} at first), watermark ${watermark}, not ${ledger.watermark}`
-        throw new Error(fail)
+        const watermarks = `watermark ${watermark}, not ${ledger.watermark}`
+        throw new Error(`${name} was lost or came back: ${differs} (${first} at first), ${watermarks}`)
       }
       takenBack++
     }

@@ -1,6 +1,6 @@
 /**
- * Local times: when a clock on a wall in a zone shows an hour and a minute, as milliseconds since the epoch. It is how users
- * compute deadlines; to the store a change to summer time is nothing, as the milliseconds go on.
+ * Local times: when a clock on a wall in a zone shows an hour and a minute, as milliseconds since the epoch. It is how
+ * users compute deadlines; to the store a change to summer time is nothing, as the milliseconds go on.
  *
  * - A local time that a day leaves out (the clocks are set on) is taken as if they had not been set on yet; of one that a
  *   day has twice, the first.
