@@ -32,7 +32,7 @@ export class RetainedCheckpoints {
 
   /**
    * Makes the directory where it is missing, tells what in it is not this store's, and removes what dead runs have left.
-   * Returns the newest checkpoint of the store that is no savepoint. Rejects with TIDEMARK_INVALID_ARGUMENT, TIDEMARK_FAILED.
+   * Returns the newest checkpoint of the store that is no savepoint. Rejects with TIDEMARK_INVALID_ARGUMENT, _FAILED.
    */
   async begin(): Promise<CheckpointInfo | undefined> {
     const { directory } = this

@@ -338,7 +338,7 @@ function counting(engine: Engine): { engine: Engine; logEntries(): number; most(
     }
     return { read }
   }
-  const get = (_: Engine, name: keyof Engine) => (name === 'scan' ? scan : engine[name].bind(engine))
+  const get = (_: Engine, name: keyof Engine) => (name === 'scan' ? scan : engine[name]!.bind(engine))
   return {
     engine: new Proxy(engine, { get } as ProxyHandler<Engine>),
     logEntries: () => logEntries,
