@@ -10,6 +10,10 @@ export const STEPS = [
   // Opening.
   'open.beforeClaim',
   'open.afterClaim',
+  'open.beforeKeep',
+  'open.afterKeep',
+  'open.beforeRelease',
+  'open.afterRelease',
   'open.afterEngine',
   'open.afterFormat',
   'open.afterLog',

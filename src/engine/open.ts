@@ -2,6 +2,7 @@
 import { TidemarkError } from '../errors.ts'
 import { type Files, systemFiles } from '../files.ts'
 import type { EngineOptions } from '../options.ts'
+import { reached } from '../steps.ts'
 import { isCorruptionError, isLockedError, openClassicEngine } from './classic.ts'
 import { type ClaimedDirectory, lockedError } from './directory.ts'
 import type { Engine } from './engine.ts'
@@ -45,13 +46,17 @@ async function openKeepingLogs(
   sizes: Required<EngineOptions>,
   { files, openEngine: open }: EnginePlatform,
 ): Promise<Engine> {
+  reached('open.beforeKeep')
   const kept = await KeptLogs.keep(files, realPath)
+  reached('open.afterKeep')
   let engine: Engine | undefined
   try {
     engine = await open(realPath, sizes, hasEngineFiles)
     const problem = await kept.putBack()
     if (problem !== undefined) throw passedOver(problem)
+    reached('open.beforeRelease')
     await kept.release()
+    reached('open.afterRelease')
     return engine
   } catch (error) {
     await engine?.close().catch(() => {})

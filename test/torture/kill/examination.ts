@@ -22,6 +22,9 @@ import { type Line, type Mark, readLedger } from './ledger.ts'
 import type { Model, Settled } from './model.ts'
 import type { Places } from './order.ts'
 
+/** Two are retained, with three links each at most; others come beside the schedule, and go with its next one. */
+const MOST_CHECKPOINTS = 30
+
 export interface Findings extends Settled {
   /** Whether the process had opened its store. */
   wasOpened: boolean
@@ -87,6 +90,9 @@ async function examineStore(examined: Examined): Promise<{ moment: Moment; settl
   try {
     const { version } = store.stats()
     await chronicle.extend(places.log, version)
+    // What an opening that died had kept, the next one removes.
+    const kept = (await readdir(places.store)).filter((name) => name.startsWith('TIDEMARK.kept'))
+    assert.equal(kept, [])
     const engine = await openClassicEngine(await realpath(places.store), checkOptions({}).engine, true)
     const moment = await chronicle.check(engine).finally(() => engine.close())
     const content = contentIn(moment)
@@ -163,6 +169,8 @@ async function examineCheckpoints(
         `${line.path} was complete, and nothing newer is there`,
       )
   }
+  const removable = checkpoints.filter(({ kind }) => kind !== 'savepoint').length
+  assert.ok(removable <= MOST_CHECKPOINTS, `${removable} checkpoints: retention does not keep up`)
   const started = lines.findIndex((line) => line.is === 'called' && line.call.kind === 'start')
   const isStarted = lines.some(
     (line, i) => i > started && started >= 0 && line.is === 'answered' && line.id === idAt(lines, started),
