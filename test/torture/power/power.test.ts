@@ -1,4 +1,4 @@
-// timeout: 600s
+// timeout: 900s
 import { testFamily } from '../testing.ts'
 import { family } from './family.ts'
 
