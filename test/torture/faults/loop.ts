@@ -50,6 +50,13 @@ export class Tally {
     this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + many)
   }
 
+  /** Outcomes that are failures. */
+  get failures(): number {
+    let failures = 0
+    for (const [outcome, many] of this.outcomes) if (/^failed|with less$/.test(outcome)) failures += many
+    return failures
+  }
+
   toString(): string {
     const outcomes = [...this.outcomes].map(([outcome, many]) => `${many} ${outcome}`)
     return [`${this.faults} faults`, ...outcomes].join(', ')
@@ -72,6 +79,8 @@ export async function forEveryCall(
   for (let nth = 1; nth < MAX_CALLS; nth += stride()) {
     const fault = { ...way, nth }
     const plan = await runOnce(what, fault, tally, (armed) => run(armed, fault))
+    // What is short is no failure.
+    if (way.how === 'short') assert.is(tally.failures, 0, `${what}, ${told(fault)}: ${tally}`)
     if (plan.failed.length === 0) return
   }
   throw new Error(`${what}: more than ${MAX_CALLS} calls`)
