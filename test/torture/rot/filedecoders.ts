@@ -28,6 +28,7 @@ import { parseEntry } from '../../../src/log/entry.ts'
 import { addToSetHash, checksumOf, encodeChecksum, withChecksum } from '../../../src/timer/checksum.ts'
 import { parseIdentity } from '../../../src/timer/identity.ts'
 import { parseStored } from '../../../src/timer/stored.ts'
+import { compareStored } from '../../../src/timer/text.ts'
 import type { Corpus } from './corpus.ts'
 import { type Decoder, hold, isRefusal, orRefused, type Verdict } from './decoder.ts'
 import { type FileFrame, frameOf, sealFooter, sealFrame, sealPreamble, takeApart } from './frames.ts'
@@ -186,6 +187,8 @@ function decodeTimers(record: BlockRecord, content: Buffer, version: number): vo
     'it has another count',
   )
   for (let i = 0; i < count; i++) {
+    const isBehind = i === 0 || compareStored(identities[i - 1]!, identities[i]!) < 0
+    hold(isBehind, 'an identity does not come after the one before')
     const parts = parseIdentity(identities[i]!)
     hold(
       parts?.serviceId === record.serviceId && parts.domain === record.domain,
