@@ -191,7 +191,7 @@ async function checkpointing(fillings: readonly number[]): Promise<void> {
 
 const KIB = 1024
 const scenarios = [registering, opening, restoring, compacting]
-while (tally.runs < Number(tries)) {
+for (let round = 0; tally.runs < Number(tries); round++) {
   for (const scenario of scenarios) {
     // From none at all to more than enough, and somewhere within.
     const freeBytes = Math.floor(2 ** (random() * 11)) * 4 * KIB * (random() < 0.2 ? 0 : 1)
@@ -202,8 +202,8 @@ while (tally.runs < Number(tries)) {
     disk.makeRoom()
     if (existsSync(place('store'))) await rm(place('store'), { recursive: true })
   }
-  if (tally.runs % 40 === 4) {
-    await checkpointing(Array.from({ length: 10 }, () => Math.floor(random() * 30) * 4 * KIB))
+  if (round % 8 === 0) {
+    await checkpointing(Array.from({ length: 10 }, () => Math.floor(2 ** (random() * 9)) * 4 * KIB))
   }
 }
 const told = [...tally.outcomes].map(([outcome, many]) => `${many} ${outcome}`).join(', ')

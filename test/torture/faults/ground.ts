@@ -20,7 +20,7 @@ import { WritersHere } from '../../support/writers.ts'
 export const SIZES = { writeBufferBytes: 64 * 1024, maxFileBytes: 64 * 1024, cacheBytes: 64 * 1024 }
 
 /** In memory where there is such a place: nothing here asks whether a sync works. */
-const MEMORY = existsSync('/dev/shm') ? '/dev/shm' : undefined
+export const MEMORY = existsSync('/dev/shm') ? '/dev/shm' : undefined
 
 export class Ground {
   readonly directory = temporaryDirectory('tidemark-faults', MEMORY)

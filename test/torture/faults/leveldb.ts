@@ -15,6 +15,7 @@ import { inStore, openStore } from '../../support/store.ts'
 import { temporaryDirectory } from '../../support/tmp.ts'
 import type { Outcome, Part, Run } from '../family.ts'
 import { type FailPlan, hindrance, planText, startFailing } from '../shim/shim.ts'
+import { MEMORY } from './ground.ts'
 import { definition, type Job, PAYLOAD, type Report, SIZES, type Step } from './leveldbjob.ts'
 import { Tally } from './loop.ts'
 import { Promises } from './promises.ts'
@@ -86,7 +87,7 @@ const preparedSteps: readonly Step[] = prepared.map((timestamp) => ({
 }))
 
 class Prover {
-  readonly #directory = realpathSync(temporaryDirectory('tidemark-shimmed', '/dev/shm'))
+  readonly #directory = realpathSync(temporaryDirectory('tidemark-shimmed', MEMORY))
   readonly #root = join(this.#directory, 'root')
   readonly #tally = new Tally()
   readonly #child = startFailing(script, [this.#root], this.#root, {
