@@ -21,7 +21,7 @@ import { type Queues, Reactions, type Service, type Store } from './pen.ts'
 import { watchedEngine } from './watchedengine.ts'
 
 /** A life that does not die ends after this time. */
-const LONGEST_MS = 20_000
+const LONGEST_MS = 8000
 const ENOUGH_TIMERS = 250
 const CLOSED = ['TIDEMARK_CLOSED', 'TIDEMARK_CHECKPOINT_ABORTED']
 
