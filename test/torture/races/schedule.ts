@@ -8,6 +8,7 @@ import { TimerStore } from '../../../src/index.ts'
 import { ManualClock } from '../../../src/testing.ts'
 import { MemoryPlatform } from '../../support/memoryplatform.ts'
 import { randomFrom } from '../../support/random-generator.ts'
+import { takeRandomIds } from '../../support/randomids.ts'
 import { advanceTo, CALLERS, type CallerKind, runCaller } from './callers.ts'
 import { MemoryFiles } from './memoryfiles.ts'
 import { nameOf, queueName } from './model.ts'
@@ -64,7 +65,17 @@ export function planOf(seed: number): Plan {
 }
 
 /** Runs a schedule; rejects with what went wrong, and how it came to that. */
-export async function runSchedule({ seed, lives }: Plan): Promise<Ran> {
+export async function runSchedule(plan: Plan): Promise<Ran> {
+  // Retention and the choice of a base go by names, too, where version and time are the same.
+  const giveBackIds = takeRandomIds(randomFrom(plan.seed + 2))
+  try {
+    return await runPlan(plan)
+  } finally {
+    giveBackIds()
+  }
+}
+
+async function runPlan({ seed, lives }: Plan): Promise<Ran> {
   const strategy = strategyOf(seed ^ 0x5eed)
   const scheduler = new Scheduler(strategy, seed, seed % 8 === 0)
   const files = new MemoryFiles()

@@ -8,9 +8,8 @@
  * - While it runs, what a process knows of time and chance (setTimeout, setImmediate, Date.now, performance.now, random
  *   UUIDs) is the world's: the product's code runs as it is, and the same seed gives the same steps.
  */
-import crypto from 'node:crypto'
-import { syncBuiltinESMExports } from 'node:module'
 import { randomFrom } from '../../support/random-generator.ts'
+import { takeRandomIds } from '../../support/randomids.ts'
 
 interface Sleeper {
   atMs: number
@@ -181,7 +180,6 @@ export class World {
     const { setTimeout, clearTimeout, setImmediate, clearImmediate } = globalThis
     const dateNow = Date.now
     const performanceNow = performance.now
-    const { randomUUID, randomBytes } = crypto
     const cancels = new WeakMap<object, () => void>()
     const handleOf = (cancel: () => void) => {
       const handle = { ref: () => handle, unref: () => handle, hasRef: () => true }
@@ -191,7 +189,7 @@ export class World {
     const cancelOf = (handle: unknown) => {
       if (typeof handle === 'object' && handle !== null) cancels.get(handle)?.()
     }
-    const bytes = (count: number) => Buffer.from(Array.from({ length: count }, () => this.#chance() * 256))
+    const giveBackIds = takeRandomIds(() => this.#chance())
     Object.assign(globalThis, {
       setTimeout: (callback: (...given: unknown[]) => void, delayMs = 0, ...given: unknown[]) =>
         handleOf(this.timeout(delayMs, () => callback(...given))),
@@ -209,28 +207,13 @@ export class World {
     })
     Date.now = () => this.nowMs
     performance.now = () => this.#elapsedMs()
-    Object.assign(crypto, {
-      randomBytes: bytes,
-      randomUUID: () => {
-        const hex = bytes(16).toString('hex')
-        return [
-          hex.slice(0, 8),
-          hex.slice(8, 12),
-          `4${hex.slice(13, 16)}`,
-          `a${hex.slice(17, 20)}`,
-          hex.slice(20),
-        ].join('-')
-      },
-    })
-    syncBuiltinESMExports()
     return {
       turn: () => new Promise((resolve) => setImmediate(resolve)),
       host: () => {
         Object.assign(globalThis, { setTimeout, clearTimeout, setImmediate, clearImmediate })
         Date.now = dateNow
         performance.now = performanceNow
-        Object.assign(crypto, { randomUUID, randomBytes })
-        syncBuiltinESMExports()
+        giveBackIds()
       },
     }
   }
