@@ -61,11 +61,15 @@ export async function record(seed: number, durability: 'disk' | 'os', rounds = R
   return operations
 }
 
-/** Moments at random, half of them close to a change of names: there most can go wrong. */
+/** Moments at random, half of them close to a change of names, or to a promise of much: there most can go wrong. */
 function pointsOf(operations: readonly Operation[], count: number, random: () => number): number[] {
   const near: number[] = []
-  for (const [i, { kind }] of operations.entries()) {
-    if (kind !== 'write' && kind !== 'mark' && kind !== 'begin' && kind !== 'end') near.push(i)
+  for (const [i, operation] of operations.entries()) {
+    const { kind } = operation
+    if (kind === 'mark') {
+      const { mark } = JSON.parse(operation.text) as Mark
+      if (mark !== 'call' && mark !== 'ack') near.push(i)
+    } else if (kind !== 'write' && kind !== 'begin' && kind !== 'end') near.push(i)
   }
   const somewhere = (limit: number) => Math.floor(random() * limit)
   const points = Array.from({ length: count }, () => {
