@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { turns } from '../../support/eventually.ts'
 import type { Examination } from './examiner.ts'
 
 const SCRIPT = fileURLToPath(new URL('./examiner.ts', import.meta.url))
@@ -18,11 +19,13 @@ export class Examiner {
     this.#child ??= this.#start()
     const child = this.#child
     const message = once(child, 'message')
-    const exit = once(child, 'close')
+    const exit = once(child, 'exit')
     child.send({ directory, verifyFirst })
     const outcome = await Promise.race([message, exit.then(() => undefined)])
     if (outcome !== undefined) return outcome[0] as Examination
     this.#child = undefined
+    // What it said last may come behind its end.
+    await turns()
     return { died: child.signalCode ?? `exit code ${child.exitCode}`, output: this.#output.slice(-2000) }
   }
 
