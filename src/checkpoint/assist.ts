@@ -38,6 +38,8 @@ class WriterLine {
   /** Who waits for a buffer to come back, in the order in which pieces were sent. */
   readonly #sent: { resolve(buffer: ArrayBuffer): void; reject(error: unknown): void }[] = []
   #isClosed = false
+  /** Why a piece could not be sent: none may follow it, or the writer would miss it and call the store damaged. */
+  #failure: { error: unknown } | undefined
 
   constructor(port: MessagePort) {
     this.#port = port
@@ -53,12 +55,19 @@ class WriterLine {
 
   readonly send = (piece: Piece): Promise<ArrayBuffer> =>
     new Promise((resolve, reject) => {
+      this.check()
       this.#sent.push({ resolve, reject })
-      this.#tell({ type: 'piece', piece }, piece.bytes.buffer)
+      try {
+        this.#tell({ type: 'piece', piece }, piece.bytes.buffer)
+      } catch (error) {
+        this.#failure = { error }
+        throw error
+      }
       if (this.#isClosed) reject(new Error('the writer needs no more'))
     })
 
   check(): void {
+    if (this.#failure !== undefined) throw this.#failure.error
     if (this.#isClosed) throw new Error('the writer needs no more')
   }
 

@@ -268,6 +268,35 @@ function failing(engine: Engine, from: number, error: Error): Engine {
   return broken
 }
 
+test('a piece that an assistant cannot send fails the checkpoint, and none that follows it is sent', async () => {
+  await withDirectory(async (directory) => {
+    const random = randomFrom(11)
+    const payload = () => JSON.stringify(Array.from({ length: 40 }, () => random().toString(36)).join(''))
+    const { engine, cut } = await sampleOf(twoQueues(3000, payload))
+    for (const nth of [1, 2]) {
+      const { port1, port2 } = new MessageChannel()
+      const work = sharedWork(planTasks(cut, 100))
+      const post = port2.postMessage.bind(port2)
+      let pieces = 0
+      port2.postMessage = (message, transferred) => {
+        if (message.type === 'piece' && ++pieces === nth) throw new Error('no piece')
+        post(message, transferred as readonly ArrayBuffer[])
+      }
+      const assisting = assist(Promise.resolve(engine), cut, work, port2)
+      await eventually(() => pieces === nth)
+      try {
+        const writing = writeCheckpoint(engine, cut, directory, { work, assistants: [port1] })
+        await rejects(inTime(writing), 'TIDEMARK_FAILED', 'no piece')
+        assert.is(pieces, nth)
+      } finally {
+        port1.close()
+        await inTime(assisting, 'the assistant')
+      }
+    }
+    assert.equal(await readdir(directory), [])
+  })
+})
+
 test('what fails an assistant fails the checkpoint, as if the writer had met it', async () => {
   await withDirectory(async (directory) => {
     const { engine, cut } = await sampleOf(twoQueues(8000), { maxParallelism: 4 })
