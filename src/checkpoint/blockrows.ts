@@ -9,7 +9,7 @@
  * - This is what verifying, comparing and restoring have in common. It makes nothing for a timer: each step goes through
  *   all timers of a block, from numbers to numbers. What is not ASCII takes the slow way.
  */
-import { isAscii } from 'node:buffer'
+import { isAscii, isUtf8 } from 'node:buffer'
 import { MAX_IDENTITY_BYTES } from '../limits.ts'
 import { addToSetHash, checksumOf } from '../timer/checksum.ts'
 import { type ByteRows, checksumsOfRows } from '../timer/rowchecksums.ts'
@@ -196,8 +196,10 @@ function checksumsOfText(identities: ByteRows, bodies: ByteRows): Float64Array {
   return checksums
 }
 
-/** One of many texts in UTF-8. */
+/** One of many texts in UTF-8. Throws a FormatProblem for other bytes: they would become another text without a word. */
 export function textOfRow({ bytes, ends }: ByteRows, index: number): string {
   const start = index === 0 ? 0 : ends[index - 1]!
-  return Buffer.from(bytes.buffer, bytes.byteOffset + start, ends[index]! - start).toString('utf8')
+  const row = Buffer.from(bytes.buffer, bytes.byteOffset + start, ends[index]! - start)
+  check(isUtf8(row), 'a text is not UTF-8')
+  return row.toString('utf8')
 }

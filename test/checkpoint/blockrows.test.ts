@@ -124,6 +124,13 @@ test('a timer that is not as new as it may be, or not where the index has it, is
   refuses(({ record }) => ({ ...record, segments: [earlier, second] }), /timestamps are not those/)
 })
 
+test('bytes that are no UTF-8 are refused, and become no other text', () => {
+  const { record, content } = blockOf(timers.map((timer) => ({ ...timer, key: `${timer.key}é` })))
+  decodeRows(record, content, 21)
+  content[content.indexOf('é')] = 0xff
+  assert.throws(() => decodeRows(record, content, 21), /not UTF-8/)
+})
+
 test('every flipped bit of a block is found, by one proof or another', () => {
   const { record, content } = blockOf(timers)
   for (let bit = 0; bit < content.length * 8; bit++) {
