@@ -18,7 +18,7 @@ import { EXIT } from './exitcodes.ts'
 import { printable, shown } from './printable.ts'
 import { runAsScript } from './run.ts'
 import { quoted, requireStore } from './storeplace.ts'
-import { refuseLocked, withoutFiles } from './storesource.ts'
+import { refuseLocked, requireFiles, withoutFiles } from './storesource.ts'
 import type { Terminal } from './terminal.ts'
 import { counted, duration } from './units.ts'
 import { defineVerb } from './verb.ts'
@@ -64,7 +64,7 @@ async function withEngine<T>(
   const directory = await claimDirectory(place)
   let engine: Engine | undefined
   try {
-    if (!directory.hasEngineFiles) throw await withoutFiles(place)
+    await requireFiles(directory, place)
     engine = await openEngine(place, directory, checkOptions({}).engine)
     return await use(engine, directory.realPath)
   } finally {

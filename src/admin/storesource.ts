@@ -49,7 +49,7 @@ export async function openStoreDirectory(location: string): Promise<OpenedStore>
     directory.release()
   }
   try {
-    if (!directory.hasEngineFiles) throw await withoutFiles(location)
+    await requireFiles(directory, location)
     const { engine: sizes } = checkOptions({})
     engine = await openEngine(location, directory, sizes)
     const record = readStoreRecord(engine)
@@ -98,6 +98,16 @@ export function refuseLocked(location: string): void {
     'TIDEMARK_LOCKED',
     `the store ${location} is open in process ${pid}, and was not touched: close it there first, or look into a checkpoint`,
   )
+}
+
+/** Throws where LevelDB has nothing to open: asked, it would leave files of its own. */
+export async function requireFiles(
+  { realPath, hasEngineFiles }: ClaimedDirectory,
+  location: string,
+): Promise<void> {
+  const names = hasEngineFiles ? await systemFiles.readdir(realPath) : []
+  const isThere = names.some((name) => name.endsWith('.ldb') || name.startsWith('MANIFEST-'))
+  if (!isThere) throw await withoutFiles(location)
 }
 
 /** The error for a directory that is marked as a store, and has nothing of one. */
