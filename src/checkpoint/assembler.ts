@@ -4,6 +4,7 @@
  * - What comes before its turn waits; how much, each producer limits (pieces.ts). Everybody takes tasks in rising order,
  *   so the task whose turn it is never waits behind another.
  * - It sums up what it appends: so what is proved is what is in the file.
+ * - A piece that is missing, or there twice, is the fault of who carried it: it must not look like damage of the store.
  */
 import { addToSetHash } from '../timer/checksum.ts'
 import type { TimeDomain } from '../timer/identity.ts'
@@ -28,6 +29,8 @@ export class Assembler {
   readonly #waiting = new Map<number, Waiting[]>()
   /** The task whose turn it is. */
   #next = 0
+  /** How many pieces of it are in the file. */
+  #pieces = 0
   #appending: Promise<void> | undefined
   #failure: { error: unknown } | undefined
   #end: () => void = () => {}
@@ -81,6 +84,8 @@ export class Assembler {
     for (let ready = this.#takeReady(); ready !== undefined; ready = this.#takeReady()) {
       const { piece, resolve, reject } = ready
       try {
+        if (piece.ordinal !== this.#pieces++)
+          throw new Error(`piece ${piece.ordinal} of task ${piece.task} came as piece ${this.#pieces - 1}`)
         await this.#sink.append(piece.bytes)
         this.#count(piece)
       } catch (error) {
@@ -91,6 +96,7 @@ export class Assembler {
       resolve(piece.bytes.buffer)
       if (!piece.isLast) continue
       this.#waiting.delete(this.#next++)
+      this.#pieces = 0
       if (this.#next === this.tasks) this.#end()
     }
     this.#appending = undefined

@@ -66,8 +66,8 @@ function isCause(cause: unknown): cause is ToldCause {
 
 function isPiece(piece: unknown, tasks: number): piece is Piece {
   if (!isObject<Piece>(piece)) return false
-  const { task, bytes, blocks, isLast } = piece
-  if (!isCount(task) || task >= tasks || typeof isLast !== 'boolean') return false
+  const { task, ordinal, bytes, blocks, isLast } = piece
+  if (!isCount(task) || task >= tasks || !isCount(ordinal) || typeof isLast !== 'boolean') return false
   return bytes instanceof Uint8Array && Array.isArray(blocks) && blocks.every(isMadeBlock)
 }
 

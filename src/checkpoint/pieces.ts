@@ -20,6 +20,8 @@ export interface MadeBlock {
 export interface Piece {
   /** Index of its task. */
   task: number
+  /** How many pieces of its task are before it. */
+  ordinal: number
   bytes: Uint8Array<ArrayBuffer>
   blocks: MadeBlock[]
   /** Whether its task ends with it. */
@@ -34,6 +36,7 @@ export class PieceSender {
   readonly #send: SendPiece
   readonly #free: ArrayBuffer[] = []
   #made = 0
+  #ordinal = 0
   #buffer: Uint8Array<ArrayBuffer> | undefined
   #length = 0
   #blocks: MadeBlock[] = []
@@ -69,7 +72,9 @@ export class PieceSender {
   }
 
   #post(buffer: Uint8Array<ArrayBuffer>, task: number, isLast: boolean): void {
-    const piece = { task, bytes: buffer.subarray(0, this.#length), blocks: this.#blocks, isLast }
+    const bytes = buffer.subarray(0, this.#length)
+    const piece = { task, ordinal: this.#ordinal, bytes, blocks: this.#blocks, isLast }
+    this.#ordinal = isLast ? 0 : this.#ordinal + 1
     this.#buffer = undefined
     this.#length = 0
     this.#blocks = []

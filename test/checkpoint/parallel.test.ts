@@ -10,6 +10,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { assist } from '../../src/checkpoint/assist.ts'
 import type { CheckpointCut } from '../../src/checkpoint/cut.ts'
+import type { Piece } from '../../src/checkpoint/pieces.ts'
 import { sharedWork } from '../../src/checkpoint/production.ts'
 import { planTasks, sectionCount, sectionOf, type WriteTask } from '../../src/checkpoint/sections.ts'
 import { type WriteOptions, writeCheckpoint } from '../../src/checkpoint/writer.ts'
@@ -288,6 +289,43 @@ test('a piece that an assistant cannot send fails the checkpoint, and none that 
         const writing = writeCheckpoint(engine, cut, directory, { work, assistants: [port1] })
         await rejects(inTime(writing), 'TIDEMARK_FAILED', 'no piece')
         assert.is(pieces, nth)
+      } finally {
+        port1.close()
+        await inTime(assisting, 'the assistant')
+      }
+    }
+    assert.equal(await readdir(directory), [])
+  })
+})
+
+test('pieces that are lost, come twice or change places fail the checkpoint, and are not called damage of the store', async () => {
+  await withDirectory(async (directory) => {
+    const random = randomFrom(12)
+    const payload = () => JSON.stringify(Array.from({ length: 40 }, () => random().toString(36)).join(''))
+    const { engine, cut } = await sampleOf(twoQueues(3000, payload))
+    for (const act of ['lose', 'double', 'swap'] as const) {
+      const { port1, port2 } = new MessageChannel()
+      const work = sharedWork(planTasks(cut))
+      const post = port2.postMessage.bind(port2)
+      const first = (message: { piece: Piece }, transferred: readonly ArrayBuffer[]) => {
+        assert.not(message.piece.isLast)
+        port2.postMessage = post
+        if (act === 'double')
+          post({ ...message, piece: { ...message.piece, bytes: message.piece.bytes.slice() } })
+        if (act === 'double') post(message, transferred)
+        if (act !== 'swap') return
+        port2.postMessage = (second, alsoTransferred) => {
+          port2.postMessage = post
+          post(second, alsoTransferred as readonly ArrayBuffer[])
+          post(message, transferred)
+        }
+      }
+      port2.postMessage = first as never
+      const assisting = assist(Promise.resolve(engine), cut, work, port2)
+      await eventually(() => port2.postMessage === post)
+      try {
+        const writing = writeCheckpoint(engine, cut, directory, { work, assistants: [port1] })
+        await rejects(inTime(writing), 'TIDEMARK_FAILED', 'came as piece')
       } finally {
         port1.close()
         await inTime(assisting, 'the assistant')

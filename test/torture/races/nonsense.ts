@@ -18,11 +18,11 @@ const garblers: readonly ((message: Message) => unknown)[] = [
   (message) => mapped(message, () => Number.NaN),
   (message) => ({
     ...onlyOf(message, 'type'),
-    piece: { task: 1_000_000, bytes: new Uint8Array(1), blocks: [], isLast: true },
+    piece: { task: 1_000_000, ordinal: 0, bytes: new Uint8Array(1), blocks: [], isLast: true },
   }),
   (message) => ({
     ...onlyOf(message, 'type'),
-    piece: { task: 0, bytes: 'bytes', blocks: [{}], isLast: true },
+    piece: { task: 0, ordinal: 0, bytes: 'bytes', blocks: [{}], isLast: true },
   }),
   (message) => ({ ...onlyOf(message, 'type'), taken: 'nothing' }),
 ]
