@@ -39,7 +39,7 @@ function paths(): string[] {
     })
     return [...new Set(output.split('\0').filter((path) => path !== ''))]
   } catch {
-    return walk('.').filter((path) => !/^(?:node_modules|dist|coverage|\.git|data\/(?!golden\/))/.test(path))
+    return walk('.').filter((path) => !/^(?:dist|coverage|\.git|data\/(?!golden\/))/.test(path))
   }
 }
 
@@ -48,6 +48,7 @@ function walk(folder: string): string[] {
     return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name).slice(root.length).split(sep).join('/'))
+      .filter((path) => !`/${path}`.includes('/node_modules/'))
   } catch {
     return [] // not there yet
   }

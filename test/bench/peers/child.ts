@@ -1,0 +1,32 @@
+/** One measurement: one contender, one workload, in this process. Prints its figures as one line of JSON. */
+import { loadContender } from './contenders.ts'
+import { diskBytes, memoryOfTree, ownMemory } from './resources.ts'
+import { allWorkloads } from './workloads.ts'
+
+/** What the parent says: see main.ts. */
+export interface Order {
+  contender: string
+  workload: string
+  count: number
+  directory: string
+  connection: string
+  /** 0: there is no server. */
+  serverPid: number
+}
+
+const { contender, workload, count, directory, connection, serverPid } = JSON.parse(process.argv[2]!) as Order
+const { open } = await loadContender(contender)
+const { run, id } = allWorkloads.find(({ id }) => id === workload)!
+const startMs = performance.now()
+const emptyBytes = diskBytes(directory)
+const instance = await open({ directory, connection })
+const figures = await run(instance, count, () => ({
+  client: ownMemory(),
+  ...(serverPid === 0 ? {} : { server: memoryOfTree(serverPid) }),
+  diskBytes: diskBytes(directory) - emptyBytes,
+}))
+if (id === 'restart') figures.openToFirstFireMs = performance.now() - startMs
+await instance.close()
+await new Promise<void>((resolve) => process.stdout.write(`${JSON.stringify(figures)}\n`, () => resolve()))
+// A client's connections may keep the process alive.
+process.exit(0)

@@ -1,0 +1,16 @@
+/** Everybody who takes part, in the order of the tables. Each is loaded only where it is measured. */
+import type { Contender } from './contender.ts'
+
+const loaders: Record<string, () => Promise<Contender>> = {
+  tidemark: async () => (await import('./contenders/tidemark.ts')).tidemark,
+  'tidemark-os': async () => (await import('./contenders/tidemark.ts')).tidemarkOs,
+}
+
+export const contenderIds: readonly string[] = Object.keys(loaders)
+
+export function loadContender(id: string): Promise<Contender> {
+  const load = loaders[id]
+  if (load === undefined)
+    throw new Error(`there is no contender '${id}': there are ${contenderIds.join(', ')}`)
+  return load()
+}

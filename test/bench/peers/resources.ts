@@ -1,0 +1,69 @@
+/** What a measurement occupies: memory of a process and of a server's whole tree, from /proc; and disk. */
+import { lstatSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+export interface Memory {
+  /** Anonymous and shared memory, each page once. */
+  anonymousMib: number
+  /** Pages of mapped files, which the kernel may drop. */
+  mappedMib: number
+}
+
+function proportional(pid: number): Memory {
+  // Proportional shares, so that what PostgreSQL's processes share counts once.
+  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
+  const mib = (name: string) =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(rollup)?.[1] ?? 0) / 1024
+  return { anonymousMib: mib('Pss_Anon') + mib('Pss_Shmem'), mappedMib: mib('Pss_File') }
+}
+
+function parentOf(pid: string): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+}
+
+/** A process and all that came from it. */
+function treeOf(pid: number): number[] {
+  const children = new Map<number, number[]>()
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue
+    try {
+      const parent = parentOf(name)
+      children.set(parent, [...(children.get(parent) ?? []), Number(name)])
+    } catch {
+      // It has ended since it was listed.
+    }
+  }
+  const tree = [pid]
+  for (const one of tree) tree.push(...(children.get(one) ?? []))
+  return tree
+}
+
+function summed(pids: readonly number[]): Memory {
+  const sum = { anonymousMib: 0, mappedMib: 0 }
+  for (const pid of pids) {
+    const { anonymousMib, mappedMib } = proportional(pid)
+    sum.anonymousMib += anonymousMib
+    sum.mappedMib += mappedMib
+  }
+  return sum
+}
+
+export function ownMemory(): Memory {
+  for (let i = 0; i < 3; i++) globalThis.gc?.()
+  return summed([process.pid])
+}
+
+export function memoryOfTree(pid: number): Memory {
+  return summed(treeOf(pid))
+}
+
+/** Bytes that the files below a directory take on disk. */
+export function diskBytes(directory: string): number {
+  let bytes = 0
+  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
+    const { blocks } = lstatSync(join(entry.parentPath, entry.name))
+    bytes += blocks * 512
+  }
+  return bytes
+}
