@@ -4,6 +4,8 @@ import type { Contender } from './contender.ts'
 const loaders: Record<string, () => Promise<Contender>> = {
   tidemark: async () => (await import('./contenders/tidemark.ts')).tidemark,
   'tidemark-os': async () => (await import('./contenders/tidemark.ts')).tidemarkOs,
+  'bullmq-everysec': async () => (await import('./contenders/bullmq.ts')).bullmqEverySecond,
+  'bullmq-always': async () => (await import('./contenders/bullmq.ts')).bullmqAlways,
 }
 
 export const contenderIds: readonly string[] = Object.keys(loaders)

@@ -1,0 +1,90 @@
+/**
+ * BullMQ on Redis: a delayed job per timer, whose custom id is the timer's key. In bulk through `addBulk`, as its guide says;
+ * there is no call that removes many jobs by id, so they are removed one by one, many in flight.
+ */
+import { Queue, Worker } from 'bullmq'
+import { withInFlight } from '../../workload.ts'
+import type { Contender, Instance, PeerTimer, Place } from '../contender.ts'
+import { startRedis } from '../servers/redis.ts'
+
+const QUEUE = 'bench'
+const JOB = 'timer'
+const IN_FLIGHT = 1000
+/** Jobs in one `addBulk`, which is one pipeline; while Redis works on one, the next is put together. */
+const CHUNK = 1000
+const CHUNKS_IN_FLIGHT = 2
+/** "Something between 100 and 300 is a quite standard setting", its guide on concurrency says. */
+const CONCURRENCY = 100
+
+function optionsOf({ key, dueMs }: PeerTimer) {
+  const timestamp = Date.now()
+  return { jobId: key, timestamp, delay: Math.max(0, dueMs - timestamp) }
+}
+
+function chunksOf<T>(items: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) =>
+    items.slice(i * size, (i + 1) * size),
+  )
+}
+
+async function open({ connection: path }: Place): Promise<Instance> {
+  const queue = new Queue(QUEUE, { connection: { path } })
+  let worker: Worker | undefined
+  await queue.waitUntilReady()
+  return {
+    scheduleAll: (timers) =>
+      withInFlight(chunksOf(timers, CHUNK), CHUNKS_IN_FLIGHT, (chunk) =>
+        queue.addBulk(chunk.map((timer) => ({ name: JOB, data: {}, opts: optionsOf(timer) }))),
+      ),
+    async schedule(timer) {
+      await queue.add(JOB, {}, optionsOf(timer))
+    },
+    async cancelAll(keys) {
+      let cancelled = 0
+      await withInFlight(keys, IN_FLIGHT, async (key) => {
+        const removed = await queue.remove(key)
+        cancelled += removed
+      })
+      return cancelled
+    },
+    async work(onFired) {
+      worker = new Worker(QUEUE, async ({ id }) => onFired(id!), {
+        connection: { path },
+        concurrency: CONCURRENCY,
+        removeOnComplete: { count: 0 },
+      })
+      worker.on('error', (error) => console.error(error))
+      await worker.waitUntilReady()
+    },
+    async pending() {
+      const counts = await queue.getJobCounts()
+      return Object.values(counts).reduce((sum, count) => sum + count, 0)
+    },
+    async close() {
+      await worker?.close()
+      await queue.close()
+    },
+  }
+}
+
+function contender(appendFsync: 'everysec' | 'always'): Contender {
+  const often = appendFsync === 'everysec' ? 'every second' : 'always'
+  return {
+    id: `bullmq-${appendFsync}`,
+    title: `BullMQ, Redis with fsync ${often}`,
+    kind: 'job queue',
+    durability:
+      appendFsync === 'everysec'
+        ? 'death of the process; power loss but for the last second (AOF, appendfsync everysec)'
+        : 'power loss: an fsync per event loop of Redis (AOF, appendfsync always)',
+    // Adding a job that is there, or removing one that is not, answers as if it had been otherwise. Due order: delayed jobs
+    // are promoted in the order of their deadlines; those already due when they are added run in the order of adding.
+    offers: { exactAnswers: false, findByKey: true, dueOrder: true },
+    packages: ['bullmq'],
+    startServer: (directory) => startRedis(directory, appendFsync),
+    open,
+  }
+}
+
+export const bullmqEverySecond = contender('everysec')
+export const bullmqAlways = contender('always')
