@@ -6,6 +6,8 @@ const loaders: Record<string, () => Promise<Contender>> = {
   'tidemark-os': async () => (await import('./contenders/tidemark.ts')).tidemarkOs,
   'bullmq-everysec': async () => (await import('./contenders/bullmq.ts')).bullmqEverySecond,
   'bullmq-always': async () => (await import('./contenders/bullmq.ts')).bullmqAlways,
+  'pg-boss': async () => (await import('./contenders/pgboss.ts')).pgBoss,
+  'graphile-worker': async () => (await import('./contenders/graphile.ts')).graphileWorker,
 }
 
 export const contenderIds: readonly string[] = Object.keys(loaders)

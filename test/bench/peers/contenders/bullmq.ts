@@ -4,6 +4,7 @@
  */
 import { Queue, Worker } from 'bullmq'
 import { withInFlight } from '../../workload.ts'
+import { chunksOf } from '../chunks.ts'
 import type { Contender, Instance, PeerTimer, Place } from '../contender.ts'
 import { startRedis } from '../servers/redis.ts'
 
@@ -19,12 +20,6 @@ const CONCURRENCY = 100
 function optionsOf({ key, dueMs }: PeerTimer) {
   const timestamp = Date.now()
   return { jobId: key, timestamp, delay: Math.max(0, dueMs - timestamp) }
-}
-
-function chunksOf<T>(items: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) =>
-    items.slice(i * size, (i + 1) * size),
-  )
 }
 
 async function open({ connection: path }: Place): Promise<Instance> {
