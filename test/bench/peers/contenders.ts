@@ -8,6 +8,11 @@ const loaders: Record<string, () => Promise<Contender>> = {
   'bullmq-always': async () => (await import('./contenders/bullmq.ts')).bullmqAlways,
   'pg-boss': async () => (await import('./contenders/pgboss.ts')).pgBoss,
   'graphile-worker': async () => (await import('./contenders/graphile.ts')).graphileWorker,
+  plainjob: async () => (await import('./contenders/plainjob.ts')).plainjob,
+  sqlite: async () => (await import('./contenders/sqlite.ts')).sqlite,
+  'sqlite-bare': async () => (await import('./contenders/sqlite.ts')).sqliteBare,
+  lmdb: async () => (await import('./contenders/lmdb.ts')).lmdb,
+  'lmdb-bare': async () => (await import('./contenders/lmdb.ts')).lmdbBare,
 }
 
 export const contenderIds: readonly string[] = Object.keys(loaders)
