@@ -14,6 +14,8 @@ export interface Order {
   serverPid: number
 }
 
+// A client would wait for its server for ever, if the benchmark were interrupted.
+process.once('disconnect', () => process.exit(1))
 const { contender, workload, count, directory, connection, serverPid } = JSON.parse(process.argv[2]!) as Order
 const { open } = await loadContender(contender)
 const { run, id } = allWorkloads.find(({ id }) => id === workload)!

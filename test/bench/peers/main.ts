@@ -46,12 +46,13 @@ function measure(order: Order): Promise<Figures> {
   const script = fileURLToPath(new URL('./child.ts', import.meta.url))
   const args = ['--expose-gc', '--import', 'tsx', script, JSON.stringify(order)]
   const child = spawn(process.execPath, args, {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    // The channel tells the child of this process's death.
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     timeout: MOST_MINUTES * 60_000,
     killSignal: 'SIGKILL',
   })
   let output = ''
-  child.stdout.on('data', (chunk) => {
+  child.stdout!.on('data', (chunk) => {
     output += chunk
   })
   return new Promise((resolve, reject) => {

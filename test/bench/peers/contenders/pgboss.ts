@@ -11,10 +11,11 @@ import type { Contender, Instance, PeerTimer, Place } from '../contender.ts'
 import { POSTGRES_DURABILITY, startPostgres } from '../servers/postgres.ts'
 
 const QUEUE = 'bench'
-const CHUNK = 5000
-const CHUNKS_IN_FLIGHT = 2
-const CONNECTIONS = 20
+const CHUNK = 1000
+const CHUNKS_IN_FLIGHT = 4
+const CONNECTIONS = 50
 const BATCH = 1000
+const WORKERS = 2
 const LEAST_POLLING_SECONDS = 0.5
 /** Longer than any deadline: what is not fetched for so long is deleted. */
 const RETENTION_SECONDS = 30 * 86_400
@@ -30,7 +31,8 @@ async function open({ connection: connectionString }: Place): Promise<Instance> 
   const boss = new PgBoss({ connectionString, max: CONNECTIONS, schedule: false })
   boss.on('error', (error) => console.error(error))
   await boss.start()
-  await boss.createQueue(QUEUE, { retentionSeconds: RETENTION_SECONDS })
+  // A table of its own, as its guide has it for a large queue.
+  await boss.createQueue(QUEUE, { partition: true, retentionSeconds: RETENTION_SECONDS })
   return {
     scheduleAll: (timers) =>
       withInFlight(chunksOf(timers, CHUNK), CHUNKS_IN_FLIGHT, (chunk) =>
@@ -54,6 +56,7 @@ async function open({ connection: connectionString }: Place): Promise<Instance> 
     async work(onFired) {
       const options = {
         batchSize: BATCH,
+        localConcurrency: WORKERS,
         pollingIntervalSeconds: LEAST_POLLING_SECONDS,
         burstWhenBatchFull: true,
       }
