@@ -46,6 +46,13 @@ export const MIN_REOPENED_LOG_CHARACTERS = 16 * 1024 * 1024
 /** or as many for each timer: about what it takes to register it, and three times what a full checkpoint takes for it. */
 export const LOG_CHARACTERS_PER_TIMER = 100
 
+/** Iterators that look behind many prefixes at once, and prefixes from which on there is one more of them. */
+export const MAX_WALKS_AT_ONCE = 2
+export const PREFIXES_PER_WALK = 16
+/** Timers of one key that deleteAll and replace may find to share a commit with other calls. */
+export const MAX_SHARED_RANGE_TIMERS = 64
+/** Bytes of what they find together. */
+export const MAX_SHARED_RANGES_BYTES = 4 * 1024 * 1024
 /** Entries that one iterator reads: LevelDB 1.20 must not hold one for long (FORMAT.md of the engine). */
 export const SCAN_CHUNK_ENTRIES = 4000
 /** Retired entries that a walk reads beside a chunk of timers, at least. */

@@ -115,6 +115,7 @@ export class TimerQueue<K = string, N = string, P = undefined> {
       const queue = this.#queue
       this.#parts.pipeline.submit({
         kind: 'deleteAll',
+        isLarge: false,
         queue,
         prefix,
         settle,
@@ -136,7 +137,17 @@ export class TimerQueue<K = string, N = string, P = undefined> {
       const prefix = codec.prefix(queue.prefix, timer.key, timer.namespace ?? '')
       const payload = codec.payload(timer.payload)
       const { timestamp } = timer
-      pipeline.submit({ kind: 'replace', queue, prefix, identity, timestamp, payload, settle, answer: [] })
+      pipeline.submit({
+        kind: 'replace',
+        isLarge: false,
+        queue,
+        prefix,
+        identity,
+        timestamp,
+        payload,
+        settle,
+        answer: [],
+      })
     })
   }
 

@@ -63,6 +63,11 @@ export interface Engine {
    * Two scans opened one after the other see their moments in that order.
    */
   scan(range: ScanRange): { read(): Promise<Entry[]> }
+  /**
+   * The first entries behind each of several prefixes, at most `limit` of each. They are read in order, until together
+   * they have about `maxBytes`: the answer has none for the prefixes behind that.
+   */
+  scanPrefixes(prefixes: readonly string[], limits: { limit: number; maxBytes: number }): Promise<Entry[][]>
   /** Writes what is in memory into tables, so that opening again has nothing to replay. */
   flush(): Promise<void>
   /** The tables on disk; none where all is in memory. */

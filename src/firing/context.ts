@@ -131,6 +131,7 @@ class RecordingQueue implements ContextQueue {
     const queue = this.#queue
     this.#recording.calls.push({
       kind: 'deleteAll',
+      isLarge: false,
       queue,
       prefix,
       settle: undefined,
@@ -154,6 +155,7 @@ class RecordingQueue implements ContextQueue {
     const { timestamp } = timer
     this.#recording.calls.push({
       kind: 'replace',
+      isLarge: false,
       queue,
       prefix,
       identity,

@@ -1,13 +1,14 @@
 /**
  * The calls that are not decided yet, in order: those that wait, and before them those that a commit has taken.
  *
- * - A commit takes calls from the front until it is full; it stops before a snapshot's cut or a read, before a call that
- *   reads a range while something is under way, and after a deleteAll, whose size shows only when it is read.
+ * - A commit takes calls from the front until it is full; it stops before a snapshot's cut or a read. How many timers a
+ *   deleteAll or replace finds shows only when they are read: then what is too much for one commit is given back.
+ * - One that finds many is read when nothing is under way; it begins a commit, and a deleteAll ends it, too.
  * - A call that one commit cannot hold (registerMany, deleteAll) stays at the front until its last slice.
  * - What the undecided calls will make of a timer is indexed only when somebody asks, each call once.
  */
 import { MAX_COMMIT_CHARACTERS, MAX_COMMIT_EVENTS } from '../limits.ts'
-import { type Call, type CutCall, needsRange, type ReadCall } from './calls.ts'
+import { type Call, type CutCall, isRangeCall, needsLongRange, type ReadCall } from './calls.ts'
 
 /** What a commit takes. */
 export interface Taken {
@@ -18,8 +19,6 @@ export interface Taken {
   goesOn: boolean
   /** Index behind the last timer of a registerMany to decide. */
   registerManyEnd: number | undefined
-  /** Most entries of a deleteAll to read. */
-  rangeLimit: number
 }
 
 interface Effect {
@@ -77,7 +76,6 @@ export class CallQueue {
       last: undefined,
       goesOn: false,
       registerManyEnd: undefined,
-      rangeLimit: MAX_COMMIT_EVENTS,
     }
     let events = 0
     let characters = 0
@@ -87,7 +85,9 @@ export class CallQueue {
       characters < MAX_COMMIT_CHARACTERS
     ) {
       const call = this.#items[this.#next]!
-      if (call.kind === 'cut' || call.kind === 'read' || (!alone && needsRange(call))) break
+      if (call.kind === 'cut' || call.kind === 'read' || (!alone && needsLongRange(call))) break
+      const isLarge = isRangeCall(call) && call.isLarge
+      if (isLarge && taken.calls.length > 0) break
       taken.calls.push(call)
       if (call.kind === 'registerMany') {
         let end = call.done
@@ -105,9 +105,8 @@ export class CallQueue {
         taken.goesOn = end < call.identities.length
         break
       }
-      if (call.kind === 'deleteAll') {
+      if (isLarge && call.kind === 'deleteAll') {
         taken.last = call
-        taken.rangeLimit = Math.max(64, MAX_COMMIT_EVENTS - events)
         break
       }
       this.#next++
@@ -115,6 +114,18 @@ export class CallQueue {
       if (call.kind === 'register' || call.kind === 'replace') characters += call.payload.length
     }
     return taken
+  }
+
+  /** Gives back what was taken from the index `end` on: the next commit takes it again. */
+  giveBack(taken: Taken, end: number): void {
+    const given = taken.calls.length - end
+    if (given === 0) return
+    // A call that may go on was never passed.
+    this.#next -= taken.last === undefined ? given : given - 1
+    taken.calls.length = end
+    taken.last = undefined
+    taken.goesOn = false
+    taken.registerManyEnd = undefined
   }
 
   /** Notes that what was taken is decided. */

@@ -78,6 +78,8 @@ export interface DeleteAllCall {
   /** Key, or key and namespace. */
   readonly prefix: string
   readonly settle: Settle<number> | undefined
+  /** Whether reading told that it has more timers than may share a commit with other calls. */
+  isLarge: boolean
   /** The identity up to which it is done. */
   position: string | undefined
   answer: number
@@ -92,6 +94,8 @@ export interface ReplaceCall {
   readonly timestamp: number
   readonly payload: string
   readonly settle: Settle<number[]> | undefined
+  /** Whether reading told that it has more timers than may share a commit with other calls. */
+  isLarge: boolean
   answer: number[]
 }
 
@@ -203,10 +207,17 @@ export type Call =
   | TrimCall
   | BarrierCall
 
-/** Whether deciding a call needs a range of the `timers` space, and not only single entries. */
-export function needsRange(call: Call): boolean {
-  if (call.kind === 'deleteAll' || call.kind === 'replace') return true
-  return call.kind === 'fire' && call.calls.length > 0 && call.calls.some(needsRange)
+/** A call about all timers of a key. */
+export type RangeCall = DeleteAllCall | ReplaceCall
+
+export function isRangeCall(call: Call): call is RangeCall {
+  return call.kind === 'deleteAll' || call.kind === 'replace'
+}
+
+/** Whether deciding a call needs a long range of the `timers` space, which is read when nothing is under way. */
+export function needsLongRange(call: Call): boolean {
+  if (isRangeCall(call)) return call.isLarge
+  return call.kind === 'fire' && call.calls.length > 0 && call.calls.some(needsLongRange)
 }
 
 /** Tells a call's answer. */

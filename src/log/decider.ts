@@ -65,6 +65,7 @@ export class Decider {
         return parse(identity, value === null ? engine.get(identity) : value)
       },
       range: (call) => reads.range(call),
+      underWay: overlays,
     })
     const rejected = this.#decideCalls(draft, taken)
     const anchor = retention.wantsAnchor(draft.version)

@@ -23,6 +23,8 @@ export type Standing = StoredTimer | undefined
 /** What stands after a commit, where it differs from before; null: nothing does. */
 export interface Changes {
   get(identity: string): StoredTimer | null | undefined
+  /** The identities of a key that it changed; `part`: their part up to the NUL behind the key. */
+  changedOf(part: string): readonly string[]
 }
 
 export interface DraftSources {
@@ -34,8 +36,10 @@ export interface DraftSources {
   onRetired(identity: string, sinceVersion: number): void
   /** What stands before this commit. */
   lookup(identity: string, queue: QueueState, timestamp: number): Standing
-  /** What stands behind a prefix before this commit, in order of identity. */
-  range(call: ContextCall): readonly { identity: string; timer: StoredTimer }[]
+  /** The identities that the store has behind a call's prefix: those that are under way may be among them, or not. */
+  range(call: ContextCall): readonly string[]
+  /** What the commits under way change. */
+  underWay: readonly Changes[]
 }
 
 export class Draft implements Changes {
@@ -217,15 +221,21 @@ export class Draft implements Changes {
     this.register(call.queue, call.identity, call.timestamp, call.payload)
   }
 
-  /** The identities behind a prefix that may stand: those read, and those that this commit changed. */
+  /** The identities behind a prefix that may stand: those read, and those that the commits under way and this one changed. */
   #identitiesIn(call: ContextCall, prefix: string): string[] {
-    this.#changedByKey ??= groupByKey(this.#changes().keys())
-    const identities = new Set<string>()
-    for (const { identity } of this.#sources.range(call)) identities.add(identity)
-    for (const identity of this.#changedByKey.get(keyPart(prefix)) ?? []) {
-      if (identity.startsWith(prefix) && this.get(identity) !== null) identities.add(identity)
+    const part = keyPart(prefix)
+    const identities = new Set(this.#sources.range(call))
+    for (const changes of [...this.#sources.underWay, this]) {
+      for (const identity of changes.changedOf(part)) {
+        if (identity.startsWith(prefix) && this.get(identity) !== null) identities.add(identity)
+      }
     }
     return [...identities]
+  }
+
+  changedOf(part: string): readonly string[] {
+    this.#changedByKey ??= groupByKey(this.#changes().keys())
+    return this.#changedByKey.get(part) ?? []
   }
 
   watermark(service: ServiceState, timestamp: number): void {
@@ -294,7 +304,7 @@ export class Draft implements Changes {
       ? state.services.map((service) => ({ service, watermark: service.decidedWatermark }))
       : Array.from(this.#watermarks, ([service, watermark]) => ({ service, watermark }))
     // What looks things up looks through the drafts before: whoever keeps this one for its changes must not keep all.
-    this.#sources = { ...this.#sources, lookup: lookNoMore, range: lookNoMore }
+    this.#sources = { ...this.#sources, lookup: lookNoMore, range: lookNoMore, underWay: [] }
     return {
       version: state.decidedVersion,
       timeMs,

@@ -217,6 +217,12 @@ export class CommitPipeline {
       const overlays = this.#decidedChanges()
       reached('commit.beforeRead')
       const reads = await readFor(this.#parts.engine, taken, overlays)
+      this.#queue.giveBack(taken, reads.end)
+      if (taken.calls.length === 0) {
+        this.#reading = false
+        this.#schedulePump()
+        return
+      }
       if (this.#prepared !== undefined) {
         await new Promise<void>((resolve) => {
           this.#decideNext = resolve

@@ -2,44 +2,41 @@
  * What a commit reads before it is decided: the entries that its calls name, in one read, and the ranges of those that
  * ask for one.
  *
- * - A range is read only when nothing is under way, so the store alone tells what is in it.
+ * - What is under way while this is read may be found or not: whoever decides looks into its changes first.
+ * - A range is read up to a few timers; where there are more, the call is noted as large, and the commit ends before it.
+ *   A large one is read as a whole, or in slices, and only when nothing is under way: the store alone tells its end.
  * - Entries are looked up in the order in which they were asked for: a step forward, no map.
  */
 import type { Engine, Entry } from '../engine/engine.ts'
-import { TidemarkError } from '../errors.ts'
-import { SCAN_CHUNK_ENTRIES } from '../limits.ts'
-import { parseStored, type StoredTimer } from '../timer/stored.ts'
+import {
+  MAX_COMMIT_EVENTS,
+  MAX_SHARED_RANGE_TIMERS,
+  MAX_SHARED_RANGES_BYTES,
+  SCAN_CHUNK_ENTRIES,
+} from '../limits.ts'
 import type { Taken } from './callqueue.ts'
-import type { Call, ContextCall } from './calls.ts'
+import type { Call, ContextCall, RangeCall } from './calls.ts'
 import type { Changes } from './draft.ts'
 import type { QueueState } from './state.ts'
 
-interface RangeTimer {
-  identity: string
-  timer: StoredTimer
-}
-
 export class CallReads {
+  /** Index behind the last call that can be decided with this. */
+  readonly end: number
   readonly #identities: readonly string[]
   readonly #values: readonly (string | undefined)[]
-  readonly #ranges: ReadonlyMap<Call, RangeTimer[]>
-  readonly #inRanges = new Map<string, string>()
+  readonly #ranges: ReadonlyMap<Call, readonly string[]>
+  readonly #inRanges: ReadonlyMap<string, string>
   /** Each queue's upper bound when this was read: above it nothing stood. */
   readonly #highs: ReadonlyMap<QueueState, number>
   #at = 0
 
-  constructor(
-    { identities, highs }: Asked,
-    values: readonly (string | undefined)[],
-    ranges: ReadonlyMap<Call, RangeTimer[]>,
-  ) {
+  constructor({ identities, highs }: Asked, values: readonly (string | undefined)[], ranges: Ranges) {
     this.#highs = highs
     this.#identities = identities
     this.#values = values
-    this.#ranges = ranges
-    for (const timers of ranges.values()) {
-      for (const { identity, timer } of timers) this.#inRanges.set(identity, timer.value)
-    }
+    this.end = ranges.end
+    this.#ranges = ranges.identities
+    this.#inRanges = ranges.values
   }
 
   /** Whether a timer cannot have stood, so that it was not even read. */
@@ -50,16 +47,18 @@ export class CallReads {
 
   /** The value that was read; undefined: there was none; null: it was not asked for. */
   value(identity: string): string | undefined | null {
+    const inRange = this.#inRanges.size === 0 ? undefined : this.#inRanges.get(identity)
+    if (inRange !== undefined) return inRange
     const identities = this.#identities
     for (let i = this.#at; i < identities.length; i++) {
       if (identities[i] !== identity) continue
       this.#at = i + 1
       return this.#values[i]
     }
-    return this.#inRanges.get(identity) ?? null
+    return null
   }
 
-  range(call: ContextCall): RangeTimer[] {
+  range(call: ContextCall): readonly string[] {
     return this.#ranges.get(call) ?? []
   }
 }
@@ -69,29 +68,80 @@ export function prefixEnd(prefix: string): string {
   return `${prefix.slice(0, -1)}\u0001`
 }
 
-/** Reads what the calls need. `overlays` tell what is under way: a range must find none. */
+/** Reads what the calls need, as far as one commit can decide them. `underWay`: the commits that are. */
 export async function readFor(
   engine: Engine,
   taken: Taken,
-  overlays: readonly Changes[],
+  underWay: readonly Changes[],
 ): Promise<CallReads> {
-  const asked: Asked = { identities: [], ranges: [], highs: new Map() }
-  for (const call of taken.calls) collect(call, taken, asked)
-  const { identities, ranges } = asked
-  const found = new Map<Call, RangeTimer[]>()
-  if (ranges.length > 0 && overlays.length > 0)
-    throw new Error('a range was read while a commit was under way')
-  const values = identities.length === 0 ? [] : engine.getMany(identities)
-  const reading = ranges.map(async (call) => found.set(call, await readRange(engine, call, taken)))
+  const asked: Asked = { identities: [], short: [], long: [], highs: new Map() }
+  for (const [at, call] of taken.calls.entries()) collect(call, at, taken, asked)
+  const { identities, short, long } = asked
+  if (long.length > 0 && underWay.length > 0)
+    throw new Error('a long range was read while a commit was under way')
+  const ranges = new Ranges(taken.calls.length)
+  const reading = long.map(async (call) => ranges.add(call, await readRange(engine, call, taken)))
   // All at once: where several fail, each is handled.
-  await Promise.all([values, ...reading])
-  return new CallReads(asked, await values, found)
+  const [values] = await Promise.all([
+    identities.length === 0 ? [] : engine.getMany(identities),
+    short.length === 0 ? undefined : readShort(engine, short, ranges),
+    ...reading,
+  ])
+  return new CallReads(asked, values, ranges)
+}
+
+/** The ranges that were read. */
+class Ranges {
+  readonly identities = new Map<Call, string[]>()
+  readonly values = new Map<string, string>()
+  /** Index behind the last call that can be decided. */
+  end: number
+
+  constructor(end: number) {
+    this.end = end
+  }
+
+  add(call: Call, entries: readonly Entry[]): void {
+    const identities: string[] = []
+    for (const [identity, value] of entries) {
+      identities.push(identity)
+      this.values.set(identity, value)
+    }
+    this.identities.set(call, identities)
+  }
+}
+
+/** Reads ranges that are mostly short, and finds out how many calls can share the commit. */
+async function readShort(engine: Engine, short: readonly ShortRange[], ranges: Ranges): Promise<void> {
+  const limits = { limit: MAX_SHARED_RANGE_TIMERS + 1, maxBytes: MAX_SHARED_RANGES_BYTES }
+  const prefixes = short.map(({ call }) => call.prefix)
+  const found = await engine.scanPrefixes(prefixes, limits)
+  let timers = 0
+  for (const [i, { call, at }] of short.entries()) {
+    const entries = found[i]
+    timers += entries?.length ?? 0
+    if (entries !== undefined && entries.length > MAX_SHARED_RANGE_TIMERS) call.isLarge = true
+    if (entries === undefined || call.isLarge || (at > 0 && timers > MAX_COMMIT_EVENTS)) {
+      ranges.end = at
+      return
+    }
+    ranges.add(call, entries)
+  }
+}
+
+/** A range that is mostly short, and the index of the call that asks for it, or whose handler does. */
+interface ShortRange {
+  call: RangeCall
+  at: number
 }
 
 /** What the calls of a commit ask for. */
 interface Asked {
   identities: string[]
-  ranges: Call[]
+  /** Calls about a key that share the commit if it has few timers. */
+  short: ShortRange[]
+  /** Those of which all that there is is read. */
+  long: RangeCall[]
   highs: Map<QueueState, number>
 }
 
@@ -102,7 +152,7 @@ function ask({ identities, highs }: Asked, queue: QueueState, identity: string, 
   else if (!highs.has(queue)) highs.set(queue, high)
 }
 
-function collect(call: Call, taken: Taken, asked: Asked): void {
+function collect(call: Call, at: number, taken: Taken, asked: Asked): void {
   switch (call.kind) {
     case 'register':
     case 'delete':
@@ -116,33 +166,33 @@ function collect(call: Call, taken: Taken, asked: Asked): void {
     }
     case 'replace':
     case 'deleteAll':
-      asked.ranges.push(call)
+      if (call.isLarge) asked.long.push(call)
+      else asked.short.push({ call, at })
       break
     case 'fire':
     case 'step':
-      for (const made of call.calls) collect(made, taken, asked)
+      for (const made of call.calls) collect(made, at, taken, asked)
       break
   }
 }
 
-async function readRange(engine: Engine, call: Call, taken: Taken): Promise<RangeTimer[]> {
-  if (call.kind !== 'deleteAll' && call.kind !== 'replace') return []
+async function readRange(engine: Engine, call: RangeCall, taken: Taken): Promise<Entry[]> {
   const sliced = call === taken.last
-  const limit = sliced ? taken.rangeLimit : Number.POSITIVE_INFINITY
+  const limit = sliced ? MAX_COMMIT_EVENTS : Number.POSITIVE_INFINITY
   let position = call.kind === 'deleteAll' ? call.position : undefined
-  const timers: RangeTimer[] = []
+  const found: Entry[] = []
   for (;;) {
-    const ask = Math.min(SCAN_CHUNK_ENTRIES, limit - timers.length)
+    const ask = Math.min(SCAN_CHUNK_ENTRIES, limit - found.length)
     const entries = await scanPrefix(engine, call.prefix, position, ask)
-    for (const [identity, value] of entries) timers.push({ identity, timer: parseOrThrow(identity, value) })
-    position = timers.at(-1)?.identity
+    for (const entry of entries) found.push(entry)
+    position = found.at(-1)?.[0]
     const more = entries.length === ask
-    if (more && timers.length < limit) continue
+    if (more && found.length < limit) continue
     if (sliced && call.kind === 'deleteAll') {
       taken.goesOn = more
       call.position = more ? position : undefined
     }
-    return timers
+    return found
   }
 }
 
@@ -154,13 +204,4 @@ function scanPrefix(
 ): Promise<Entry[]> {
   const to = prefixEnd(prefix)
   return engine.scan(after === undefined ? { from: prefix, to, limit } : { after, to, limit }).read()
-}
-
-function parseOrThrow(identity: string, value: string): StoredTimer {
-  const timer = parseStored(identity, value)
-  if (timer !== undefined) return timer
-  throw new TidemarkError(
-    'TIDEMARK_CORRUPT',
-    `the stored timer ${JSON.stringify(identity)} is damaged: run verify(), and restore a checkpoint`,
-  )
 }

@@ -96,6 +96,7 @@ function randomCall(
         queue,
         prefix,
         settle,
+        isLarge: false,
         position: undefined,
         answer: 0,
       })).then((answer) => assert.is(answer, others.length))
@@ -110,6 +111,7 @@ function randomCall(
       timestamp,
       payload: '',
       settle,
+      isLarge: false,
       answer: [],
     })).then((answer) => assert.is(answer.length, replaced))
   }

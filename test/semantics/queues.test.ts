@@ -220,6 +220,60 @@ test('deleteAll and registerMany take more than one commit holds, with nothing i
   })
 })
 
+test('a thousand deleteAll and replace in flight share commits with what comes between, and see what is under way', async () => {
+  await withStore({}, async (store) => {
+    const { eventTime } = await store.service('orders')
+    const numbers = Array.from({ length: 500 }, (_, i) => i)
+    const before = store.stats().version
+    const answers = await Promise.all(
+      numbers.flatMap((i) => [
+        eventTime.register({ key: `k${i}`, timestamp: 1 }),
+        eventTime.register({ key: `k${i}`, namespace: 'n', timestamp: 2 }),
+        eventTime.replace({ key: `k${i}`, timestamp: 3 }),
+        eventTime.deleteAll({ key: `k${i}` }),
+        eventTime.register({ key: `k${i - 1}`, timestamp: 4 }),
+        eventTime.deleteAll({ key: `k${i - 1}`, namespace: '' }),
+      ]),
+    )
+    assert.equal(
+      answers,
+      numbers.flatMap(() => [true, true, [1], 2, true, 1]),
+    )
+    assert.is(eventTime.count, 0)
+    const commits = store.stats().version - before
+    assert.ok(commits < 20, `${commits} commits`)
+  })
+})
+
+test('a key with many timers goes in slices between others that share commits, in the order of the calls', async () => {
+  await withStore({}, async (store) => {
+    const { eventTime } = await store.service('orders')
+    const some = (key: string, count: number) =>
+      Array.from({ length: count }, (_, timestamp) => ({ key, timestamp }))
+    await eventTime.registerMany([
+      ...some('few', 64),
+      ...some('more', 65),
+      ...some('many', 5000),
+      ...some('b', 1),
+    ])
+    const answers = await Promise.all([
+      eventTime.deleteAll({ key: 'few' }),
+      eventTime.register({ key: 'many', timestamp: -1 }),
+      eventTime.deleteAll({ key: 'many' }),
+      eventTime.register({ key: 'many', timestamp: 1 }),
+      eventTime.deleteAll({ key: 'b' }),
+      eventTime.replace({ key: 'more', timestamp: 7 }),
+      eventTime.deleteAll({ key: 'more' }),
+      eventTime.replace({ key: 'many', timestamp: 9 }),
+      eventTime.register({ key: 'few', timestamp: 1 }),
+    ])
+    assert.equal(answers.slice(0, 5), [64, true, 5001, true, 1])
+    assert.is((answers[5] as number[]).length, 64)
+    assert.equal(answers.slice(6), [1, [1], true])
+    assert.equal(told(await all(eventTime.list({}))), ['few/@1', 'many/@9'])
+  })
+})
+
 test('registerMany tells how many were new, takes any iterable, and the last payload of one timer', async () => {
   await withStore({}, async (store) => {
     const { eventTime } = await store.service('orders', { payload: z.int().optional() })

@@ -64,6 +64,10 @@ export class FaultyEngine implements Engine {
     }
   }
 
+  scanPrefixes(prefixes: readonly string[], limits: { limit: number; maxBytes: number }): Promise<Entry[][]> {
+    return this.#run('scan', () => this.#inner.scanPrefixes(prefixes, limits))
+  }
+
   flush(): Promise<void> {
     return this.#run('flush', () => this.#inner.flush())
   }

@@ -113,6 +113,22 @@ export class MemoryEngine implements Engine {
     return { read: () => this.#read(() => entries) }
   }
 
+  scanPrefixes(
+    prefixes: readonly string[],
+    { limit, maxBytes }: { limit: number; maxBytes: number },
+  ): Promise<Entry[][]> {
+    this.#refuse()
+    const found: Entry[][] = []
+    let characters = 0
+    for (const prefix of prefixes) {
+      if (characters >= maxBytes) break
+      const entries = this.disk.read({ from: prefix, to: `${prefix}\uffff`, limit })
+      for (const [key, value] of entries) characters += key.length + value.length
+      found.push(entries)
+    }
+    return this.#read(() => found)
+  }
+
   async flush(): Promise<void> {
     this.#refuse()
     this.disk.flush()
