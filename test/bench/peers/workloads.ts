@@ -34,8 +34,8 @@ export type Measure = () => Occupied
 export const IN_FLIGHT = 1000
 const DAY_MS = 86_400_000
 /** What is due later is scheduled before: this is how long that may take. */
-const BURST_LEAD_MS = 6000
-const STEADY_LEAD_MS = 12_000
+const BURST_LEAD_MS = 8000
+const STEADY_LEAD_MS = 20_000
 const STEADY_PER_SECOND = 2000
 
 export interface Workload {
