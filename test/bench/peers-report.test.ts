@@ -1,7 +1,7 @@
 // What the report tells of a comparison: the page, the table, and where Tidemark loses.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { compact, lossesOf, measuredOf, write } from './peers/report-figures.ts'
+import { compact, lossesOf, measuredOf, tickLabel, write } from './peers/report-figures.ts'
 import { toMarkdown, withTable } from './peers/report-markdown.ts'
 import { toHtml } from './peers/report-page.ts'
 import type { Result, Run, Taker } from './peers/result.ts'
@@ -164,6 +164,7 @@ test('a result with nothing in it, and one with no spread at all, are drawn', ()
 test('figures have three digits that count', () => {
   const told = [0, 0.126, 9.999, 99.96, 999.6, 1234, 999_600, 1_234_567].map(compact)
   assert.equal(told, ['0', '0.13', '10.0', '100', '1.00 k', '1.23 k', '1.00 M', '1.23 M'])
+  assert.equal([0, 50, 10_000, 1500, 0.2].map(tickLabel), ['0', '50', '10 k', '1.5 k', '0.2'])
   assert.is(write(1837, 'ms'), '1.84 s')
   assert.is(write(12.34, 'ms'), '12.3 ms')
   assert.is(write(93.6, 'bytes'), '94 B')

@@ -1,6 +1,6 @@
 /** One figure as horizontal bars, one per contender: the median, a whisker over the range, on a log scale where spans are large. Pure. */
 import { html, type Markup, section } from '../../../src/admin/report/html.ts'
-import { bestOf, compact, type Measured, type Row, write } from './report-figures.ts'
+import { bestOf, type Measured, type Row, tickLabel, write } from './report-figures.ts'
 import type { Spread, Taker } from './result.ts'
 
 /** From here on, the shortest bar would be too short to be seen. */
@@ -33,12 +33,12 @@ export function barsSection(measured: Measured): Markup {
   )
 }
 
-function scaleFor(spreads: readonly Spread[]): Scale {
+/** From nothing; or, where spans are large, a log scale from half of the least. */
+export function scaleFor(spreads: readonly Spread[]): Scale {
   const most = Math.max(...spreads.map((spread) => spread.most))
   const positive = spreads.flatMap((spread) => [spread.least, spread.median]).filter((value) => value > 0)
   const least = Math.min(...positive)
   if (most > 0 && most / Math.min(...spreads.map(({ median }) => median)) > LOG_FROM_RATIO) {
-    // Half of the least, so that the shortest bar can be seen.
     const from = Math.log10(Math.min(least, most) / 2)
     const to = Math.log10(most * 1.05)
     const at = (value: number) =>
@@ -49,14 +49,14 @@ function scaleFor(spreads: readonly Spread[]): Scale {
     )
     return { at, ticks: decades, isLog: true }
   }
-  const step = niceStep(most / 4)
+  const step = niceStep(most / 5)
   const to = most * 1.05 || 1
   const ticks = Array.from({ length: Math.floor(to / step) + 1 }, (_, i) => i * step)
   return { at: (value) => (value / to) * 100, ticks, isLog: false }
 }
 
 /** 1, 2 or 5 of some power of ten. */
-export function niceStep(least: number): number {
+function niceStep(least: number): number {
   if (!(least > 0)) return 1
   const power = 10 ** Math.floor(Math.log10(least))
   return power * ([1, 2, 5].find((times) => times * power >= least) ?? 10)
@@ -97,7 +97,7 @@ function axis({ figure }: Measured, scale: Scale): Markup {
   const labels = scale.ticks.map((tick, i) => {
     const at = scale.at(tick)
     const anchor = at > 92 ? 'end' : i === 0 && at < 8 ? 'start' : 'middle'
-    return html`<text x="${percent(at)}" y="12" text-anchor="${anchor}">${tick === 0 ? '0' : compact(tick)}</text>`
+    return html`<text x="${percent(at)}" y="12" text-anchor="${anchor}">${tickLabel(tick)}</text>`
   })
   const unit = { 'per second': 'a second', ms: 'ms', MiB: 'MiB', bytes: 'bytes' }[figure.unit]
   return html`<div class="bar axis" aria-hidden="true"><div></div><svg height="16">${labels}</svg>

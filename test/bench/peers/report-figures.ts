@@ -226,6 +226,13 @@ export function compact(value: number): string {
   return digits(value)
 }
 
+/** A round number, as an axis has it: `50 k`. */
+export function tickLabel(value: number): string {
+  return compact(value)
+    .replace(/\.0+(?= |$)/, '')
+    .replace(/(\.\d*[1-9])0+(?= |$)/, '$1')
+}
+
 function digits(value: number): string {
   if (value === 0) return '0'
   const size = Math.abs(value)

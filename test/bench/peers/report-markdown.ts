@@ -1,5 +1,5 @@
 /** A result as Markdown: a table of medians, the best of each column bold, what it ran on, and where Tidemark is behind. Pure. */
-import { bestOf, compact, faultsOf, lossesOf, type Measured, measuredOf, write } from './report-figures.ts'
+import { bestOf, faultsOf, lossesOf, type Measured, measuredOf, write } from './report-figures.ts'
 import type { Result, Taker } from './result.ts'
 
 /** A gap that the next run may close is not told as one. */
@@ -21,7 +21,7 @@ export function toMarkdown(result: Result): string {
         )}`,
     ),
     conditions(result, usual),
-    losses(all),
+    losses(main),
     faults(result),
   ]
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`
@@ -67,7 +67,10 @@ function conditions({ machine, rounds, contenders, startedAt }: Result, usual: r
   for (const taker of contenders)
     for (const [name, version] of Object.entries(taker.versions))
       versions.add(name === 'server' ? version : `${name} ${version}`)
-  const sizes = usual.map(({ figure, timers }) => `${figure.short} ${compact(timers).replace(' ', '')}`)
+  const sizes = [...new Set(usual.map(({ timers }) => timers))].map((size) => {
+    const shorts = usual.filter(({ timers }) => timers === size).map(({ figure }) => figure.short)
+    return `${size.toLocaleString('en')} (${shorts.join('; ')})`
+  })
   return [
     `${rounds === 1 ? 'One round' : `Medians of ${rounds} rounds`}, ${startedAt.slice(0, 10)}; timers: ${sizes.join(', ')}.`,
     `${escapeCell(machine.cpu)}, ${machine.cores} cores, ${machine.memoryGib} GiB, Linux ${machine.kernel}, Node ${machine.node};`,
