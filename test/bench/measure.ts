@@ -1,5 +1,6 @@
 /** Small tools of the benchmarks: medians, memory, the delay of the event loop. */
 import fs from 'node:fs'
+import os from 'node:os'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 
 export function median(values: readonly number[]): number {
@@ -46,4 +47,22 @@ export function perSecond(count: number, ms: number): number {
 
 export function kilo(rate: number): string {
   return `${(rate / 1000).toFixed(0)} k/s`
+}
+
+export interface Machine {
+  node: string
+  cpu: string
+  cores: number
+  memoryGib: number
+  kernel: string
+}
+
+export function thisMachine(): Machine {
+  return {
+    node: process.version,
+    cpu: os.cpus()[0]?.model.trim() ?? 'unknown',
+    cores: os.cpus().length,
+    memoryGib: Math.round(os.totalmem() / 2 ** 30),
+    kernel: os.release(),
+  }
 }

@@ -13,11 +13,11 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import os from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { temporaryDirectory } from '../../support/tmp.ts'
+import { thisMachine } from '../measure.ts'
 import type { Order } from './child.ts'
 import type { Contender, Server } from './contender.ts'
 import { contenderIds, loadContender } from './contenders.ts'
@@ -145,13 +145,7 @@ installPeers()
 const contenders = await Promise.all(values.only.split(',').map(loadContender))
 const result: Result = {
   startedAt: new Date().toISOString(),
-  machine: {
-    node: process.version,
-    cpu: os.cpus()[0]?.model.trim() ?? 'unknown',
-    cores: os.cpus().length,
-    memoryGib: Math.round(os.totalmem() / 2 ** 30),
-    kernel: os.release(),
-  },
+  machine: thisMachine(),
   rounds,
   contenders: [],
   workloads: workloads.map(({ id, title }) => ({ id, title })),

@@ -1,4 +1,5 @@
 /** The result of a comparison, as it is stored: every run, and what it ran on. */
+import type { Machine } from '../measure.ts'
 import type { Contender } from './contender.ts'
 import type { Figures } from './workloads.ts'
 
@@ -26,7 +27,7 @@ export interface Taker {
 
 export interface Result {
   startedAt: string
-  machine: { node: string; cpu: string; cores: number; memoryGib: number; kernel: string }
+  machine: Machine
   rounds: number
   contenders: Taker[]
   workloads: { id: string; title: string }[]
