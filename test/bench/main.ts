@@ -5,7 +5,9 @@
 import { spawn } from 'node:child_process'
 import os from 'node:os'
 import { fileURLToPath } from 'node:url'
-import type { Figure } from './measure.ts'
+import { type Figure, kilo } from './measure.ts'
+
+const GROWTH_SIZES = [10_000, 100_000, 1_000_000]
 
 function run(file: string, args: string[] = []): Promise<unknown[]> {
   const script = fileURLToPath(new URL(file, import.meta.url))
@@ -74,6 +76,30 @@ async function pendingFigures(): Promise<Figure[]> {
   ]
 }
 
+interface Size {
+  timers: number
+  figures: Record<string, number>
+}
+
+/** The growth curves at reduced size; `npm run bench:growth` goes on to 10 million. */
+async function growthFigures(): Promise<Figure[]> {
+  const sizes: Size[] = []
+  for (const timers of GROWTH_SIZES)
+    sizes.push(...((await run('./growth/size.ts', [String(timers)])) as Size[]))
+  const [small, large] = [sizes[0]!, sizes.at(-1)!]
+  return ['registers per second, one by one', 'deletes per second, one by one', 'fires per second'].map(
+    (name) => ({
+      name: `${name}, ${large.timers.toLocaleString('en')} over ${small.timers.toLocaleString('en')}`,
+      value: large.figures[name]! / small.figures[name]!,
+      target: 0.6,
+      atLeast: true,
+      detail: sizes
+        .map(({ timers, figures }) => `${timers.toLocaleString('en')}: ${kilo(figures[name]!)}`)
+        .join(', '),
+    }),
+  )
+}
+
 const figures: Figure[] = []
 figures.push(...((await run('./rates.ts')) as Figure[]))
 figures.push(...((await run('./checkpoints.ts')) as Figure[]))
@@ -82,14 +108,15 @@ figures.push(...((await run('./incremental.ts')) as Figure[]))
 figures.push(...((await run('./command.ts')) as Figure[]))
 figures.push(...((await run('./purge.ts')) as Figure[]))
 figures.push(...(await pendingFigures()))
+figures.push(...(await growthFigures()))
 
 const cpu = os.cpus()[0]?.model.trim() ?? 'unknown'
 console.log(`\nNode ${process.version}, ${os.cpus().length} × ${cpu}\n`)
-console.log(`${'figure'.padEnd(52)} ${'measured'.padStart(9)}  ${'target'.padEnd(8)}      detail`)
+console.log(`${'figure'.padEnd(60)} ${'measured'.padStart(9)}  ${'target'.padEnd(8)}      detail`)
 for (const { name, value, target, atLeast, detail } of figures) {
   const reached = atLeast ? value >= target : value <= target
   const bound = `${atLeast ? '≥' : '≤'} ${target}`
   console.log(
-    `${name.padEnd(52)} ${value.toFixed(3).padStart(9)}  ${bound.padEnd(8)} ${reached ? 'ok  ' : 'MISS'} ${detail}`,
+    `${name.padEnd(60)} ${value.toFixed(3).padStart(9)}  ${bound.padEnd(8)} ${reached ? 'ok  ' : 'MISS'} ${detail}`,
   )
 }
