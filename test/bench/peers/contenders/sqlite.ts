@@ -20,10 +20,34 @@ const BARE_PAGE_TIMERS = 10_000
 /** One store, opened again and again, has as many numbers for its timers each time. */
 const NUMBERS_PER_OPEN = 2 ** 32
 
+/** How many rows one statement is for, where there are many: fewer calls into SQLite. */
+const STATEMENT_ROWS = 100
+
 interface Table<Row extends { key: string }> extends DueTable<Row> {
-  /** Whether it was new, where that is told. */
-  insert(timer: PeerTimer): boolean
+  insertAll(timers: readonly PeerTimer[]): void
+  /** Whether each was new, where that is told. */
+  insertEach(timers: readonly PeerTimer[]): boolean[]
 }
+
+/** A statement by the number of rows that it is for, once for many rows, and once for each that is left. */
+function forAll<Item>(
+  db: Database.Database,
+  sqlFor: (rows: number) => string,
+  valuesOf: (item: Item) => (string | number)[],
+): (items: readonly Item[]) => number {
+  const many = db.prepare(sqlFor(STATEMENT_ROWS))
+  const one = db.prepare(sqlFor(1))
+  return (items) => {
+    let changes = 0
+    let i = 0
+    for (; i + STATEMENT_ROWS <= items.length; i += STATEMENT_ROWS)
+      changes += many.run(items.slice(i, i + STATEMENT_ROWS).flatMap(valuesOf)).changes
+    for (; i < items.length; i++) changes += one.run(valuesOf(items[i]!)).changes
+    return changes
+  }
+}
+
+const repeated = (text: string, times: number) => Array(times).fill(text).join()
 
 function withFeatures(db: Database.Database): Table<{ key: string; due: number; number: number }> {
   db.exec(`
@@ -36,20 +60,30 @@ function withFeatures(db: Database.Database): Table<{ key: string; due: number; 
   db.prepare(
     opens === undefined ? 'INSERT INTO opens VALUES (1)' : 'UPDATE opens SET count = count + 1',
   ).run()
-  let number = (opens ?? 0) * NUMBERS_PER_OPEN
-  const insert = db.prepare('INSERT OR IGNORE INTO timers (due, number, key) VALUES (?, ?, ?)')
+  let next = (opens ?? 0) * NUMBERS_PER_OPEN
+  const insertSql = (rows: number) =>
+    `INSERT OR IGNORE INTO timers (due, number, key) VALUES ${repeated('(?, ?, ?)', rows)}`
+  const insertOne = db.prepare(insertSql(1))
+  const insertAll = forAll(db, insertSql, ({ key, dueMs }: PeerTimer) => [dueMs, next++, key])
   const page = db.prepare<[number], { key: string; due: number; number: number }>(
     `SELECT key, due, number FROM timers WHERE due <= ? ORDER BY due, number LIMIT ${PAGE_TIMERS}`,
   )
-  const remove = db.prepare('DELETE FROM timers WHERE due = ? AND number = ?')
-  const next = db.prepare<[], number>('SELECT due FROM timers ORDER BY due LIMIT 1').pluck()
+  /** What was inserted since a page was read is not among what was fired. */
+  let pageEnd = next
+  const remove = db.prepare('DELETE FROM timers WHERE (due, number) <= (?, ?) AND number < ?')
+  const nextDue = db.prepare<[], number>('SELECT due FROM timers ORDER BY due LIMIT 1').pluck()
   return {
-    insert: ({ key, dueMs }) => insert.run(dueMs, number++, key).changes === 1,
-    page: (nowMs) => page.all(nowMs),
-    remove: db.transaction((rows) => {
-      for (const row of rows) remove.run(row.due, row.number)
-    }),
-    nextDueMs: () => next.get(),
+    insertAll,
+    insertEach: (timers) => timers.map(({ key, dueMs }) => insertOne.run(dueMs, next++, key).changes === 1),
+    page(nowMs) {
+      pageEnd = next
+      return page.all(nowMs)
+    },
+    remove(rows) {
+      const last = rows.at(-1)!
+      remove.run(last.due, last.number, pageEnd)
+    },
+    nextDueMs: () => nextDue.get(),
   }
 }
 
@@ -58,22 +92,30 @@ function bare(db: Database.Database): Table<{ key: string; id: number }> {
     CREATE TABLE IF NOT EXISTS timers (id INTEGER PRIMARY KEY, key TEXT NOT NULL, due INTEGER NOT NULL);
     CREATE INDEX IF NOT EXISTS timers_by_due ON timers (due);
     CREATE INDEX IF NOT EXISTS timers_by_key ON timers (key)`)
-  const insert = db.prepare('INSERT INTO timers (key, due) VALUES (?, ?)')
-  const page = db.prepare<[number], { key: string; id: number }>(
-    `SELECT key, id FROM timers WHERE due <= ? ORDER BY due LIMIT ${BARE_PAGE_TIMERS}`,
+  // OR FAIL: a statement that need not undo itself alone keeps no copies of pages for that.
+  const insertAll = forAll(
+    db,
+    (rows) => `INSERT OR FAIL INTO timers (key, due) VALUES ${repeated('(?, ?)', rows)}`,
+    ({ key, dueMs }: PeerTimer) => [key, dueMs],
   )
-  const remove = db.prepare('DELETE FROM timers WHERE id = ?')
-  const next = db.prepare<[], number>('SELECT due FROM timers ORDER BY due LIMIT 1').pluck()
+  const page = db.prepare<[number], { key: string; id: number }>(
+    `SELECT key, id FROM timers WHERE due <= ? ORDER BY due, id LIMIT ${BARE_PAGE_TIMERS}`,
+  )
+  const removeAll = forAll(
+    db,
+    (rows) => `DELETE FROM timers WHERE id IN (${repeated('?', rows)})`,
+    ({ id }: { id: number }) => [id],
+  )
+  const nextDue = db.prepare<[], number>('SELECT due FROM timers ORDER BY due LIMIT 1').pluck()
   return {
-    insert({ key, dueMs }) {
-      insert.run(key, dueMs)
-      return true
+    insertAll,
+    insertEach(timers) {
+      insertAll(timers)
+      return timers.map(() => true)
     },
     page: (nowMs) => page.all(nowMs),
-    remove: db.transaction((rows) => {
-      for (const { id } of rows) remove.run(id)
-    }),
-    nextDueMs: () => next.get(),
+    remove: db.transaction((rows) => removeAll(rows)),
+    nextDueMs: () => nextDue.get(),
   }
 }
 
@@ -90,23 +132,28 @@ async function open<Row extends { key: string }>(
   db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
   const table = tableIn(db)
   const count = db.prepare<[], number>('SELECT count(*) FROM timers').pluck()
-  const cancel = db.prepare('DELETE FROM timers WHERE key = ?')
   let loop: DueLoop<Row> | undefined
-  const insertAll = db.transaction((timers: readonly PeerTimer[]) => timers.map(table.insert))
-  const schedule = (timers: readonly PeerTimer[]): boolean[] => {
-    const answers = insertAll(timers)
+  const insertAll = db.transaction(table.insertAll)
+  const insertEach = db.transaction(table.insertEach)
+  const scheduled = (timers: readonly PeerTimer[]) => {
     for (const { dueMs } of timers) loop?.scheduled(dueMs)
-    return answers
   }
-  const cancelAll = db.transaction((keys: readonly string[]) => {
-    let cancelled = 0
-    for (const key of keys) cancelled += cancel.run(key).changes
-    return cancelled
+  const calls = new TurnBatch((timers: PeerTimer[]) => {
+    const answers = insertEach(timers)
+    scheduled(timers)
+    return answers
   })
-  const calls = new TurnBatch(schedule)
+  const cancelAll = db.transaction(
+    forAll(
+      db,
+      (keys) => `DELETE FROM timers WHERE key IN (${repeated('?', keys)})`,
+      (key: string) => [key],
+    ),
+  )
   return {
     async scheduleAll(timers) {
-      schedule(timers)
+      insertAll(timers)
+      scheduled(timers)
     },
     async schedule(timer) {
       await calls.add(timer)
