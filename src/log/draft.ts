@@ -221,7 +221,7 @@ export class Draft implements Changes {
     this.register(call.queue, call.identity, call.timestamp, call.payload)
   }
 
-  /** The identities behind a prefix that may stand: those read, and those that the commits under way and this one changed. */
+  /** The identities behind a prefix that may stand: those read, and what the commits under way and this one changed. */
   #identitiesIn(call: ContextCall, prefix: string): string[] {
     const part = keyPart(prefix)
     const identities = new Set(this.#sources.range(call))

@@ -5,6 +5,7 @@
  *
  *   npm run bench:peers                                    five rounds of everything, 100,000 timers
  *   npm run bench:peers -- --large                         besides, 1,000,000 in bulk and one by one
+ *   npm run bench:peers -- --append                        adds rounds to a result that is there
  *   npm run bench:peers -- --only tidemark,bullmq --workloads bulk,due --rounds 1 --timers 20000
  *
  * The result is written as JSON (--out); report.ts makes the page and the README's table of it.
@@ -35,6 +36,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     timers: { type: 'string' },
     large: { type: 'boolean', default: false },
+    append: { type: 'boolean', default: false },
     out: { type: 'string', default: fileURLToPath(new URL('./result.json', import.meta.url)) },
   },
 })
@@ -143,17 +145,21 @@ function installPeers(): void {
 
 installPeers()
 const contenders = await Promise.all(values.only.split(',').map(loadContender))
-const result: Result = {
-  startedAt: new Date().toISOString(),
-  machine: thisMachine(),
-  rounds,
-  contenders: [],
-  workloads: workloads.map(({ id, title }) => ({ id, title })),
-  runs: [],
+function begun(): Result {
+  if (values.append && existsSync(values.out)) return JSON.parse(readFileSync(values.out, 'utf8')) as Result
+  const told = workloads.map(({ id, title }) => ({ id, title }))
+  const startedAt = new Date().toISOString()
+  return { startedAt, machine: thisMachine(), rounds: 0, contenders: [], workloads: told, runs: [] }
 }
-for (const contender of contenders) result.contenders.push(await takerOf(contender))
 
-for (let round = 1; round <= rounds; round++) {
+const result = begun()
+for (const contender of contenders) {
+  if (!result.contenders.some(({ id }) => id === contender.id))
+    result.contenders.push(await takerOf(contender))
+}
+const until = result.rounds + rounds
+while (result.rounds < until) {
+  const round = ++result.rounds
   for (const { id, count } of plan()) {
     for (const contender of contenders) {
       const run = await runOne(contender, id, count, round)
