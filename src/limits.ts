@@ -47,7 +47,7 @@ export const MIN_REOPENED_LOG_CHARACTERS = 16 * 1024 * 1024
 export const LOG_CHARACTERS_PER_TIMER = 100
 
 /** Iterators that look behind many prefixes at once, and prefixes from which on there is one more of them. */
-export const MAX_WALKS_AT_ONCE = 2
+export const MAX_WALKS_AT_ONCE = 4
 export const PREFIXES_PER_WALK = 16
 /** Timers of one key that deleteAll and replace may find to share a commit with other calls. */
 export const MAX_SHARED_RANGE_TIMERS = 64
