@@ -120,12 +120,16 @@ async function readShort(engine: Engine, short: readonly ShortRange[], ranges: R
   for (const [i, { call, at }] of short.entries()) {
     const entries = found[i]
     timers += entries?.length ?? 0
-    if (entries !== undefined && entries.length > MAX_SHARED_RANGE_TIMERS) call.isLarge = true
-    if (entries === undefined || call.isLarge || (at > 0 && timers > MAX_COMMIT_EVENTS)) {
-      ranges.end = at
-      return
+    const isTooLong = entries !== undefined && entries.length > MAX_SHARED_RANGE_TIMERS
+    if (entries !== undefined && !isTooLong && (at === 0 || timers <= MAX_COMMIT_EVENTS)) {
+      ranges.add(call, entries)
+      continue
     }
-    ranges.add(call, entries)
+    if (isTooLong) call.isLarge = true
+    // What the first call's handler asks for does not fit into any commit this way: all of it is read as a whole.
+    if (at === 0) for (const other of short) if (other.at === 0) other.call.isLarge = true
+    ranges.end = at
+    return
   }
 }
 

@@ -3,6 +3,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { z } from 'zod'
+import { inTime } from '../support/eventually.ts'
 import { names, recorder } from '../support/recorder.ts'
 import { rejects } from '../support/refusals.ts'
 import { all, type Store, withStore } from '../support/store.ts'
@@ -271,6 +272,27 @@ test('a key with many timers goes in slices between others that share commits, i
     assert.is((answers[5] as number[]).length, 64)
     assert.equal(answers.slice(6), [1, [1], true])
     assert.equal(told(await all(eventTime.list({}))), ['few/@1', 'many/@9'])
+  })
+})
+
+test('a handler may delete more by key than is read at once', async () => {
+  await withStore({}, async (store) => {
+    const keys = Array.from({ length: 100 }, (_, i) => `k${i}`)
+    const orders = await store.service('orders', {
+      payload: z.string().optional(),
+      onEventTime: async (_, { eventTime }) => {
+        for (const key of keys) assert.is(await eventTime.deleteAll({ key }), 2)
+        await eventTime.replace({ key: 'k0', timestamp: 9 })
+      },
+    })
+    const { eventTime } = orders
+    const payload = 'x'.repeat(60_000)
+    await eventTime.registerMany(
+      keys.flatMap((key) => [7, 8].map((timestamp) => ({ key, timestamp, payload }))),
+    )
+    await eventTime.register({ key: 'first', timestamp: 1 })
+    assert.equal(await inTime(orders.advanceWatermark(1), 'the drain'), { fired: 1 })
+    assert.is(eventTime.count, 1)
   })
 })
 

@@ -1,6 +1,6 @@
 /** Tidemark itself, from its source: wall-clock timers, durable (fsync) and as fast as the page cache. */
 import { join } from 'node:path'
-import { TimerStore } from '../../../../src/index.ts'
+import { type TimerService, TimerStore } from '../../../../src/index.ts'
 import { withInFlight } from '../../workload.ts'
 import type { Contender, Instance, Place } from '../contender.ts'
 
@@ -9,15 +9,21 @@ const IN_FLIGHT = 1000
 async function open({ directory }: Place, durability: 'disk' | 'os'): Promise<Instance> {
   const location = join(directory, 'store')
   let store = await TimerStore.open(location, { durability })
-  let { processingTime } = await store.service('bench')
+  /** Undefined as long as nothing was asked of it. */
+  let queue: TimerService['processingTime'] | undefined
+  const idle = async () => {
+    queue ??= (await store.service('bench')).processingTime
+    return queue
+  }
   return {
     async scheduleAll(timers) {
-      await processingTime.registerMany(timers.map(({ key, dueMs }) => ({ key, timestamp: dueMs })))
+      await (await idle()).registerMany(timers.map(({ key, dueMs }) => ({ key, timestamp: dueMs })))
     },
     async schedule({ key, dueMs }) {
-      await processingTime.register({ key, timestamp: dueMs })
+      await (queue ?? (await idle())).register({ key, timestamp: dueMs })
     },
     async cancelAll(keys) {
+      const processingTime = await idle()
       let cancelled = 0
       await withInFlight(keys, IN_FLIGHT, async (key) => {
         const deleted = await processingTime.deleteAll({ key })
@@ -26,13 +32,15 @@ async function open({ directory }: Place, durability: 'disk' | 'os'): Promise<In
       return cancelled
     },
     async work(onFired) {
-      // A service's first handlers stay, and so far there were none: nothing was to fire while it was scheduled.
-      await store.close()
-      store = await TimerStore.open(location, { durability })
+      if (queue !== undefined) {
+        // A service's first handlers stay, and so far there were none: nothing was to fire while it was scheduled.
+        await store.close()
+        store = await TimerStore.open(location, { durability })
+      }
       const service = await store.service('bench', { onProcessingTime: ({ key }) => onFired(key) })
-      processingTime = service.processingTime
+      queue = service.processingTime
     },
-    pending: async () => processingTime.count,
+    pending: async () => (await idle()).count,
     close: () => store.close(),
   }
 }
