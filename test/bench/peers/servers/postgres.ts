@@ -70,7 +70,7 @@ async function accepts(connectionString: string): Promise<boolean> {
 export async function startPostgres(directory: string): Promise<Server> {
   const programs = installed(findPrograms, 'postgresql')
   const command = join(programs, 'postgres')
-  const version = /[\d.]+/.exec(run(command, ['--version']))?.[0] ?? 'unknown'
+  const version = `PostgreSQL ${/[\d.]+/.exec(run(command, ['--version']))?.[0] ?? ''}`
   const user = isRoot() ? USER : undefined
   const data = join(directory, 'data')
   if (user !== undefined) giveTo(user, directory)

@@ -29,7 +29,7 @@ function answers(socketPath: string): Promise<boolean> {
 export async function startRedis(directory: string, appendFsync: 'everysec' | 'always'): Promise<Server> {
   const command = installed(() => (existsSync(PROGRAM) ? PROGRAM : undefined), 'redis-server')
   const connection = join(directory, 'redis.sock')
-  const version = /v=([\d.]+)/.exec(run(command, ['--version']))?.[1] ?? 'unknown'
+  const version = `Redis ${/v=([\d.]+)/.exec(run(command, ['--version']))?.[1] ?? ''}`
   const settings = {
     port: '0',
     unixsocket: connection,
