@@ -2,36 +2,13 @@
  * `npm run bench`: every figure that Tidemark promises, each in a process of its own, and one table.
  * Ratios compare within one run; absolute figures are this machine's. BENCH_ROUNDS, BENCH_TIMERS, BENCH_LARGE scale it.
  */
-import { spawn } from 'node:child_process'
 import os from 'node:os'
-import { fileURLToPath } from 'node:url'
 import { type Figure, kilo } from './measure.ts'
+import { runLines } from './process.ts'
 
 const GROWTH_SIZES = [10_000, 100_000, 1_000_000]
 
-function run(file: string, args: string[] = []): Promise<unknown[]> {
-  const script = fileURLToPath(new URL(file, import.meta.url))
-  const child = spawn(process.execPath, ['--expose-gc', '--import', 'tsx', script, ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  let output = ''
-  child.stdout.on('data', (chunk) => {
-    output += chunk
-  })
-  return new Promise((resolve, reject) => {
-    child.on('error', reject)
-    child.on('exit', (code) => {
-      if (code !== 0) reject(new Error(`${file} exited with ${code}`))
-      else
-        resolve(
-          output
-            .trim()
-            .split('\n')
-            .map((line) => JSON.parse(line) as unknown),
-        )
-    })
-  })
-}
+const run = (file: string, args: string[] = []) => runLines(file, import.meta.url, args)
 
 interface Pending {
   count: number

@@ -7,11 +7,11 @@
  *
  * The result is written as JSON (--out), which the page of the peers' report takes in.
  */
-import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { thisMachine } from '../measure.ts'
+import { runLines } from '../process.ts'
 
 const { values } = parseArgs({
   options: {
@@ -26,29 +26,11 @@ interface SizeRun {
   figures: Record<string, number>
 }
 
-function runSize(timers: number): Promise<SizeRun> {
-  const script = fileURLToPath(new URL('./size.ts', import.meta.url))
-  const child = spawn(process.execPath, ['--expose-gc', '--import', 'tsx', script, String(timers)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  let output = ''
-  child.stdout.on('data', (chunk) => {
-    output += chunk
-  })
-  return new Promise((resolve, reject) => {
-    child.on('error', reject)
-    child.on('close', (code) => {
-      if (code === 0) resolve(JSON.parse(output) as SizeRun)
-      else reject(new Error(`with ${timers} timers it ended with ${code}`))
-    })
-  })
-}
-
 const sizes = values.sizes.split(',').map(Number)
 const result = { startedAt: new Date().toISOString(), machine: thisMachine(), runs: [] as SizeRun[] }
 for (let round = 1; round <= Number(values.rounds); round++) {
   for (const timers of sizes) {
-    const run = await runSize(timers)
+    const [run] = (await runLines('./size.ts', import.meta.url, [String(timers)])) as [SizeRun]
     result.runs.push(run)
     writeFileSync(values.out, `${JSON.stringify(result, undefined, 1)}\n`)
     console.log(`\n${timers.toLocaleString('en')} timers pending, round ${round}`)
