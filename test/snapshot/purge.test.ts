@@ -1,4 +1,4 @@
-// timeout: 120s
+// timeout: 300s
 // The purge does what the end of a snapshot made possible and no more, in slices that hold nobody up.
 
 import { test } from 'uvu'
