@@ -7,6 +7,7 @@
  */
 import type { Engine, EngineBatch, Entry, LevelTables, ScanRange } from '../../src/engine/engine.ts'
 import type { Table } from '../../src/engine/tables.ts'
+import { prefixEnd } from '../../src/log/reads.ts'
 import type { MemoryDisk } from './memorydisk.ts'
 
 export type Operation = 'read' | 'write'
@@ -122,7 +123,7 @@ export class MemoryEngine implements Engine {
     let characters = 0
     for (const prefix of prefixes) {
       if (characters >= maxBytes) break
-      const entries = this.disk.read({ from: prefix, to: `${prefix}\uffff`, limit })
+      const entries = this.disk.read({ from: prefix, to: prefixEnd(prefix), limit })
       for (const [key, value] of entries) characters += key.length + value.length
       found.push(entries)
     }
