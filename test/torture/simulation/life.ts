@@ -42,6 +42,7 @@ export class Life {
   #onEnd!: (end: End) => void
   #onFire: ((name?: ServiceName) => void) | undefined
   readonly #fired = new Map<QueueLedger, number>()
+  readonly #failures = new Map<QueueLedger, number>()
   /** What sleeps in this process, to be woken when it dies. */
   readonly #sleeping = new Set<() => void>()
 
@@ -263,6 +264,7 @@ export class Life {
     const ledger = this.shop.ledgers[service]
     const { number } = ledger.together(() => ledger.advance(watermark))
     const bound = ledger.watermark
+    const failuresBefore = this.#failures.get(ledger.eventTime)
     this.shop.figures.calls++
     let fired: number | undefined
     try {
@@ -272,7 +274,12 @@ export class Life {
     }
     ledger.answered(number)
     this.shop.trace.add(`${service} advance ${watermark} ${fired}`)
-    if (fired === undefined) return undefined
+    if (fired === undefined) {
+      // Every plan fails a few times only: as long as each refusal is one of them, the watermark gets on.
+      if (this.#failures.get(ledger.eventTime) === failuresBefore)
+        this.shop.fail('refused, and no handler failed')
+      return undefined
+    }
     const left = ledger.eventTime.first((entry) => entry.change <= number && !entry.isRunning)
     if (left !== undefined && left.timestamp <= bound) {
       this.shop.fail(`not fired, and the watermark is ${bound}: ${JSON.stringify(left)}`)
@@ -337,6 +344,7 @@ export class Life {
       if (!(error instanceof Planned) && !this.isFaulty) shop.fail(error)
       shop.figures.failures++
       entry.failures++
+      this.#failures.set(queue, (this.#failures.get(queue) ?? 0) + 1)
       if (queue.domain === 'processingTime') ledger.waits(entry)
       throw error
     }
