@@ -12,6 +12,7 @@ import { invalidArgument, TidemarkError } from '../errors.ts'
 import { MAX_STORED_JSON_DEPTH } from '../limits.ts'
 import { jsonDepth } from './jsondepth.ts'
 import { canonicalJson } from './schema.ts'
+import { isFields, isJsonSchema } from './schemaform.ts'
 
 /** A JSON Schema: `true` and `{}` take anything. */
 export type JsonSchema = boolean | { readonly [keyword: string]: unknown }
@@ -96,14 +97,6 @@ function isStoredPayload(value: unknown): value is StoredPayload {
   if (!isFields(value)) return false
   const { payload, optional } = value
   return (payload === undefined || isJsonSchema(payload)) && (optional === undefined || optional === true)
-}
-
-function isJsonSchema(value: unknown): boolean {
-  return typeof value === 'boolean' || isFields(value)
-}
-
-function isFields(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** A service's payload, as one that its timers may have had under any of its schemas. */

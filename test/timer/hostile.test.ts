@@ -49,4 +49,36 @@ test('schemas that no recursion could go through are refused, given or stored', 
   throwsInvalid(() => schemasText({ payload }, 'orders'))
 })
 
+test('a stored schema of which a keyword has another form than JSON Schema gives it is refused', async () => {
+  const malformed: object[] = [
+    { enum: 'string' },
+    { type: 7 },
+    { type: ['string', null] },
+    { required: 'id' },
+    { required: [{}] },
+    { properties: [] },
+    { properties: { id: null } },
+    { anyOf: {} },
+    { anyOf: ['string'] },
+    { prefixItems: 3 },
+    { items: [string] },
+    { not: null },
+    { pattern: 1 },
+    { multipleOf: '2' },
+    { maxItems: {} },
+  ]
+  for (const schema of malformed) {
+    for (const nested of [schema, { type: 'array', items: schema }, { anyOf: [string, { not: schema }] }]) {
+      const text = JSON.stringify({ key: string, namespace: string, payload: nested })
+      await rejects(() => parseSchemas(text), 'TIDEMARK_CORRUPT', 'cannot be read')
+    }
+  }
+})
+
+test('a property may have the name of a keyword', () => {
+  const properties = { enum: string, required: string, constructor: string }
+  const schemas = { key: string, namespace: string, payload: { type: 'object', properties } }
+  assert.is(JSON.stringify(parseSchemas(JSON.stringify(schemas))), JSON.stringify(schemas))
+})
+
 test.run()
