@@ -23,6 +23,8 @@ const formats = new Map<string, Intl.DateTimeFormat>()
 /** Offsets by zone and hour: they change at whole quarters of an hour, and are asked for again and again. */
 const offsets = new Map<string, number>()
 const QUARTER_MS = HOUR_MS / 4
+/** Few enough to be nothing beside what a lifetime may leave in memory. */
+const MAX_OFFSETS = 20_000
 
 /** What the clock on the wall shows, as if it were UTC. */
 export function localOf(zone: string, ms: number): number {
@@ -35,7 +37,7 @@ function offsetAt(zone: string, ms: number): number {
   const name = `${zone} ${quarter}`
   let offset = offsets.get(name)
   if (offset === undefined) {
-    if (offsets.size > 200_000) offsets.clear()
+    if (offsets.size >= MAX_OFFSETS) offsets.clear()
     offset = wallOf(zone, quarter * QUARTER_MS) - quarter * QUARTER_MS
     offsets.set(name, offset)
   }
