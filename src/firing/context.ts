@@ -219,18 +219,30 @@ class RecordingQueue implements ContextQueue {
 
   /** The identities behind a prefix that were there after this handler's calls so far. */
   async #identitiesIn(prefix: string, effects: Effects): Promise<string[]> {
-    await this.#parts.pipeline.barrier()
     const there = effects.thereBehind(prefix)
     const own = new Set(there)
-    let after = prefix
-    for (;;) {
-      const limit = SCAN_CHUNK_ENTRIES
-      const entries = await this.#read({ after, to: prefixEnd(prefix), limit })
-      for (const [identity] of entries) {
-        if (!own.has(identity) && effects.of(identity) !== false) there.push(identity)
-      }
-      if (entries.length < limit || there.length > MAX_ATOMIC_EVENTS) return there
-      after = entries.at(-1)![0]
+    for (const identity of (await this.#identitiesNow(prefix)) ?? (await this.#readAll(prefix))) {
+      if (!own.has(identity) && effects.of(identity) !== false) there.push(identity)
+    }
+    return there
+  }
+
+  async #identitiesNow(prefix: string): Promise<string[] | undefined> {
+    try {
+      return await this.#parts.pipeline.identitiesNow(prefix)
+    } catch (error) {
+      throw readFailure(error)
+    }
+  }
+
+  /** Where there are many, the store alone tells them, once nothing is under way; a few more than a step may have. */
+  async #readAll(prefix: string): Promise<string[]> {
+    await this.#parts.pipeline.barrier()
+    const found: string[] = []
+    for (let after = prefix; ; after = found.at(-1)!) {
+      const entries = await this.#read({ after, to: prefixEnd(prefix), limit: SCAN_CHUNK_ENTRIES })
+      for (const [identity] of entries) found.push(identity)
+      if (entries.length < SCAN_CHUNK_ENTRIES || found.length > 2 * MAX_ATOMIC_EVENTS) return found
     }
   }
 }

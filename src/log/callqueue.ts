@@ -8,6 +8,7 @@
  * - What the undecided calls will make of a timer is indexed only when somebody asks, each call once.
  */
 import { MAX_COMMIT_CHARACTERS, MAX_COMMIT_EVENTS } from '../limits.ts'
+import { CallEffects, type Undecided } from './calleffects.ts'
 import { type Call, type CutCall, isRangeCall, needsLongRange, type ReadCall } from './calls.ts'
 
 /** What a commit takes. */
@@ -21,12 +22,6 @@ export interface Taken {
   registerManyEnd: number | undefined
 }
 
-interface Effect {
-  sequence: number
-  there: boolean
-}
-
-const MAX_INDEXED_EFFECTS = 100_000
 const COMPACT_ABOVE = 4096
 /** In the place of a call that is decided: what it holds, which may be much, is free before the queue is compacted. */
 const DECIDED: Call = { kind: 'barrier', settle: { resolve: () => {}, reject: () => {} } }
@@ -38,9 +33,7 @@ export class CallQueue {
   /** Index of the first call that is not taken, and of the first that is not decided. */
   #next = 0
   #undecided = 0
-  readonly #effects = new Map<string, Effect>()
-  readonly #ranges = new Map<string, number>()
-  #indexedTo = 0
+  readonly #effects = new CallEffects()
   /** Undecided calls other than plain removals of fired timers. */
   #others = 0
 
@@ -157,60 +150,19 @@ export class CallQueue {
   /** Whether the undecided calls leave a timer there; undefined where none of them touches it. */
   effectOn(identity: string): boolean | undefined {
     if (this.#undecided === this.#items.length) return undefined
-    this.#indexEffects()
+    return this.#effects.on(identity, this.#indexed())
+  }
+
+  /** What the undecided calls leave of the timers behind a prefix (a key, or a key and namespace), as of now. */
+  effectsBehind(prefix: string): Undecided {
+    return this.#effects.behind(prefix, this.#indexed())
+  }
+
+  /** The sequence number of the first undecided call, once all of them are indexed. */
+  #indexed(): number {
     const first = this.#base + this.#undecided
-    const effect = this.#effects.get(identity)
-    const known = effect !== undefined && effect.sequence >= first ? effect : undefined
-    if (this.#ranges.size > 0) {
-      const keyEnd = identity.indexOf('\0') + 1
-      const namespaceEnd = identity.indexOf('\0', keyEnd) + 1
-      const range = Math.max(
-        this.#ranges.get(identity.slice(0, keyEnd)) ?? -1,
-        this.#ranges.get(identity.slice(0, namespaceEnd)) ?? -1,
-      )
-      if (range >= first && range >= (known?.sequence ?? -1)) return false
-    }
-    return known?.there
-  }
-
-  #indexEffects(): void {
-    if (this.#effects.size > MAX_INDEXED_EFFECTS) {
-      this.#effects.clear()
-      this.#ranges.clear()
-      this.#indexedTo = 0
-    }
-    const start = Math.max(this.#undecided, this.#indexedTo - this.#base)
-    for (let i = start; i < this.#items.length; i++) this.#indexEffect(this.#items[i]!, this.#base + i)
-    this.#indexedTo = this.#base + this.#items.length
-  }
-
-  #indexEffect(call: Call, sequence: number): void {
-    switch (call.kind) {
-      case 'register':
-        this.#effects.set(call.identity, { sequence, there: true })
-        break
-      case 'delete':
-        this.#effects.set(call.identity, { sequence, there: false })
-        break
-      case 'registerMany':
-        for (const identity of call.identities) this.#effects.set(identity, { sequence, there: true })
-        break
-      case 'deleteAll':
-        this.#ranges.set(call.prefix, sequence)
-        break
-      case 'replace':
-        this.#ranges.set(call.prefix, sequence)
-        // Half a step later: its own timer stands after the others went.
-        this.#effects.set(call.identity, { sequence: sequence + 0.5, there: true })
-        break
-      case 'fire':
-        this.#effects.set(call.identity, { sequence, there: false })
-        for (const made of call.calls) this.#indexEffect(made, sequence)
-        break
-      case 'step':
-        for (const made of call.calls) this.#indexEffect(made, sequence)
-        break
-    }
+    this.#effects.index(this.#items, this.#base, first)
+    return first
   }
 
   #compact(): void {
@@ -219,10 +171,7 @@ export class CallQueue {
     this.#items = this.#undecided === this.#items.length ? [] : this.#items.slice(this.#undecided)
     this.#next -= this.#undecided
     this.#undecided = 0
-    if (this.#items.length === 0 && this.#effects.size > 0) {
-      this.#effects.clear()
-      this.#ranges.clear()
-    }
+    if (this.#items.length === 0) this.#effects.forget()
   }
 }
 

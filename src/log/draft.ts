@@ -9,7 +9,7 @@
 import { invalidArgument, invariant } from '../errors.ts'
 import { MAX_ATOMIC_EVENTS, MAX_SERVICES, MAX_TIMESTAMP, MIN_TIMESTAMP } from '../limits.ts'
 import { addToSetHash, removeFromSetHash } from '../timer/checksum.ts'
-import { timestampText } from '../timer/identity.ts'
+import { keyPart, timestampText } from '../timer/identity.ts'
 import { FREE_NAME } from '../timer/servicename.ts'
 import { makeStored, type StoredTimer } from '../timer/stored.ts'
 import { decodeTimestamp, encodeCount } from '../timer/text.ts'
@@ -352,10 +352,6 @@ function lookNoMore(): never {
 function hasPayload(timer: StoredTimer, payload: string): boolean {
   const { value, payloadStart } = timer
   return value.length === payloadStart + payload.length + 8 && value.startsWith(payload, payloadStart)
-}
-
-function keyPart(text: string): string {
-  return text.slice(0, text.indexOf('\0') + 1)
 }
 
 function groupByKey(identities: Iterable<string>): Map<string, string[]> {

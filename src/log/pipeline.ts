@@ -10,14 +10,16 @@
 import { inNextTurn } from '../clock.ts'
 import type { Engine } from '../engine/engine.ts'
 import { TidemarkError } from '../errors.ts'
+import { MAX_SHARED_RANGE_TIMERS } from '../limits.ts'
 import { reached } from '../steps.ts'
+import { keyPart } from '../timer/identity.ts'
 import { parseStored } from '../timer/stored.ts'
 import { CallQueue, type Taken } from './callqueue.ts'
 import { answerCall, type Call } from './calls.ts'
 import { type DecidedCommit, Decider } from './decider.ts'
 import type { Changes, Standing } from './draft.ts'
 import type { Commit } from './events.ts'
-import { type CallReads, readFor } from './reads.ts'
+import { type CallReads, prefixEnd, readFor } from './reads.ts'
 import type { LogRetention } from './retention.ts'
 import type { StoreState } from './state.ts'
 
@@ -108,6 +110,33 @@ export class CommitPipeline {
       if (standing !== undefined) return standing ?? undefined
     }
     return this.#parse(identity, this.#parts.engine.get(identity))
+  }
+
+  /**
+   * The timers behind a prefix (a key, or a key and namespace) that stand at the moment of the call, calls that are not
+   * decided yet included; undefined: there are too many to tell them without waiting for what is under way.
+   */
+  async identitiesNow(prefix: string): Promise<string[] | undefined> {
+    const overlays = this.#decidedChanges()
+    const undecided = this.#queue.effectsBehind(prefix)
+    const limit = MAX_SHARED_RANGE_TIMERS + 1
+    const entries = await this.#parts.engine.scan({ from: prefix, to: prefixEnd(prefix), limit }).read()
+    if (entries.length === limit) return undefined
+    const stored = new Set(entries.map(([identity]) => identity))
+    const named = new Set([...stored, ...undecided.identities])
+    for (const changes of overlays) {
+      for (const identity of changes.changedOf(keyPart(prefix)))
+        if (identity.startsWith(prefix)) named.add(identity)
+    }
+    return [...named].filter((identity) => {
+      const there = undecided.of(identity)
+      if (there !== undefined) return there
+      for (const changes of overlays) {
+        const standing = changes.get(identity)
+        if (standing !== undefined) return standing !== null
+      }
+      return stored.has(identity)
+    })
   }
 
   /** What stands of several timers that are to fire, decided calls included at the moment of the call. */

@@ -44,6 +44,11 @@ export function keyText(queue: string, keyGroup: number, escapedKey: string): st
   return queue + encodeTriple(keyGroup) + escapedKey
 }
 
+/** The prefix of a key's timers in an identity, or in a longer prefix. */
+export function keyPart(text: string): string {
+  return text.slice(0, text.indexOf('\0') + 1)
+}
+
 /** An identity, taken apart; key and namespace still encoded. */
 export interface IdentityParts {
   serviceId: number
