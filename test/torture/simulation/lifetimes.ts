@@ -2,7 +2,7 @@
 
 import type { Part } from '../family.ts'
 import { liveOnce } from './lifetime.ts'
-import { collectGarbage } from './memory.ts'
+import { leftInMemory } from './memory.ts'
 import type { Figures } from './shop.ts'
 import { LARGE } from './users.ts'
 
@@ -34,9 +34,9 @@ export const lifetimes: Part = {
       jumps += report.jumps
       late.maxMs = Math.max(late.maxMs, report.lateness.maxMs)
       late.maxAfterJumpMs = Math.max(late.maxAfterJumpMs, report.lateness.maxAfterJumpMs)
-      const heapMib = collectGarbage()
-      warmMib ??= heapMib
-      mostMib = Math.max(mostMib, heapMib - warmMib)
+      const leftMib = await leftInMemory()
+      warmMib ??= leftMib
+      mostMib = Math.max(mostMib, leftMib - warmMib)
       if (mostMib > MOST_LEFT_MIB) throw new Error(`${mostMib} MiB stay after ${lifetimes} lifetimes`)
     }
     const years = (ms: number) => (ms / YEAR_MS).toFixed(1)
