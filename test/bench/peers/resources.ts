@@ -39,23 +39,24 @@ function treeOf(pid: number): number[] {
   return tree
 }
 
-function summed(pids: readonly number[]): Memory {
-  const sum = { anonymousMib: 0, mappedMib: 0 }
-  for (const pid of pids) {
-    const { anonymousMib, mappedMib } = proportional(pid)
-    sum.anonymousMib += anonymousMib
-    sum.mappedMib += mappedMib
-  }
-  return sum
-}
-
 export function ownMemory(): Memory {
   for (let i = 0; i < 3; i++) globalThis.gc?.()
-  return summed([process.pid])
+  return proportional(process.pid)
 }
 
+/** Throws when the process itself is not there. */
 export function memoryOfTree(pid: number): Memory {
-  return summed(treeOf(pid))
+  const sum = proportional(pid)
+  for (const child of treeOf(pid).slice(1)) {
+    try {
+      const { anonymousMib, mappedMib } = proportional(child)
+      sum.anonymousMib += anonymousMib
+      sum.mappedMib += mappedMib
+    } catch {
+      // It has ended since it was listed, as what Redis forks to write its log anew: it occupies nothing.
+    }
+  }
+  return sum
 }
 
 /** Bytes that the files below a directory take on disk. */
