@@ -134,8 +134,11 @@ export class Life {
     await this.#clock.advanceBy(0)
   }
 
+  /** So many steps, and as many more as it takes to commit something: two checkpoints around them are of two versions. */
   async steps(count: number): Promise<void> {
+    const { version } = this.#store.stats()
     for (let i = 0; i < count; i++) await this.step()
+    while (this.#store.stats().version === version) await this.step()
   }
 
   /** Lets go of every snapshot, and waits until what they held is gone. */
