@@ -10,7 +10,7 @@ import { statfs } from 'node:fs/promises'
 import type { AbstractChainedBatch, AbstractIterator, AbstractLevel } from 'abstract-level'
 import { ClassicLevel } from 'classic-level'
 import { TidemarkError } from '../errors.ts'
-import { MAX_WALKS_AT_ONCE, PREFIXES_PER_WALK, SCAN_CHUNK_BYTES } from '../limits.ts'
+import { MAX_WALKS_AT_ONCE, PREFIXES_PER_WALK, SCAN_CHUNK_BYTES, TABLE_BLOCK_BYTES } from '../limits.ts'
 import type { EngineOptions } from '../options.ts'
 import { isUnused } from './directory.ts'
 import type { Engine, EngineBatch, Entry, LevelTables, ScanRange } from './engine.ts'
@@ -41,6 +41,7 @@ export async function openClassicEngine(
     cacheSize: sizes.cacheBytes,
     writeBufferSize: sizes.writeBufferBytes,
     maxFileSize: sizes.maxFileBytes,
+    blockSize: TABLE_BLOCK_BYTES,
   })
   try {
     await level.open()
