@@ -57,7 +57,7 @@ export const MAX_SHARED_RANGES_BYTES = 4 * 1024 * 1024
 export const SCAN_CHUNK_ENTRIES = 4000
 /** Retired entries that a walk reads beside a chunk of timers, at least. */
 export const MIN_RETIRED_CHUNK_ENTRIES = 64
-/** Bytes of a block of LevelDB's tables: of each its index keeps a line in memory, 8 MiB with 10 million timers at 4 KiB. */
+/** Bytes of a block of LevelDB's tables: its index has a line for each in memory, 8 MiB with 10 million timers at 4 KiB. */
 export const TABLE_BLOCK_BYTES = 8 * 1024
 /** Bytes that one read of an iterator may return. */
 export const SCAN_CHUNK_BYTES = 1024 * 1024
