@@ -180,8 +180,10 @@ async function underCheckpoints(store: TimerStore, service: TimerService): Promi
   await load(service, () => performance.now() > endMs)
   phase = 'during checkpoints'
   pauses.push(...(await besideCheckpoints(store, (until) => load(service, until))))
+  await atRest()
   const alone = (await lateness(service.processingTime)).sort((a, b) => a - b)
   let beside: number[] = []
+  await atRest()
   pauses.push(
     ...(await besideCheckpoints(store, async () => {
       beside = (await lateness(service.processingTime)).sort((a, b) => a - b)
