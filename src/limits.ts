@@ -55,6 +55,8 @@ export const MAX_SHARED_RANGE_TIMERS = 64
 export const MAX_SHARED_RANGES_BYTES = 4 * 1024 * 1024
 /** Entries that one iterator reads: LevelDB 1.20 must not hold one for long (FORMAT.md of the engine). */
 export const SCAN_CHUNK_ENTRIES = 4000
+/** The same where a walk gives way: a longer read in one thread of the pool would keep a core from the commits. */
+export const GIVING_WAY_CHUNK_ENTRIES = 1000
 /** Retired entries that a walk reads beside a chunk of timers, at least. */
 export const MIN_RETIRED_CHUNK_ENTRIES = 64
 /** Bytes of a block of LevelDB's tables: its index has a line for each in memory, 8 MiB with 10 million timers at 4 KiB. */
@@ -134,6 +136,12 @@ export const MIN_CHECKPOINT_DEFLATE_BYTES = 1024
 export const MAX_IDENTITY_BYTES = 2 * (MAX_KEY_BYTES + MAX_NAMESPACE_BYTES) + 32
 /** Bytes that a checkpoint's file is written and read in. */
 export const CHECKPOINT_IO_BYTES = 1024 * 1024
+/** Bytes of a checkpoint after which they are put on disk: all of them at its end would hold up the store's own writes. */
+export const CHECKPOINT_SYNC_BYTES = 4 * CHECKPOINT_IO_BYTES
+/** How long after a commit a checkpoint gives way to the next: commits come in bursts. */
+export const GIVING_WAY_MS = 100
+/** How long a worker rests at most, between two parts of its work, while the store commits. */
+export const MAX_CHECKPOINT_REST_MS = 50
 /** Timers of a queue for each of its sections, at whose ends blocks always end: the unit of writing in parallel. */
 export const CHECKPOINT_SECTION_TIMERS = 64 * 1024
 /** Links that a reader follows at most, whatever the files say. */

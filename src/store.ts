@@ -125,6 +125,7 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
       onApplied: (commit) => {
         this.#firing.onApplied(commit)
         this.#compactor.applied(commit)
+        this.#checkpointer.applied()
       },
       onFailed: (error) => this.#tell(error),
     })

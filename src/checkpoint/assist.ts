@@ -11,6 +11,7 @@ import type { Assembler } from './assembler.ts'
 import type { CheckpointCut } from './cut.ts'
 import { checkFromAssistant } from './messagechecks.ts'
 import { type FromAssistant, type ToAssistant, tellThrown, toldThrown } from './messages.ts'
+import type { Pace } from './pace.ts'
 import type { Piece } from './pieces.ts'
 import { produceBlocks, type SharedWork } from './production.ts'
 
@@ -20,11 +21,12 @@ export async function assist(
   cut: CheckpointCut,
   work: SharedWork,
   writer: MessagePort,
+  pace?: Pace,
 ): Promise<void> {
   const line = new WriterLine(writer)
   try {
     const check = () => line.check()
-    await produceBlocks({ engine: await engine, cut, work, check, send: line.send })
+    await produceBlocks({ engine: await engine, cut, work, check, pace, send: line.send })
   } catch (error) {
     line.fail(error)
   }

@@ -209,6 +209,11 @@ export class Checkpointer {
     retention.releaseReopened()
   }
 
+  /** Called after every commit. */
+  applied(): void {
+    this.#parts.writers.committed()
+  }
+
   /** Aborts what is under way, and waits for it. */
   async abort(): Promise<void> {
     this.#closing.abort()

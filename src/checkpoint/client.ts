@@ -1,5 +1,5 @@
 /**
- * The store's side of writing checkpoints: workers write them, this thread only says which.
+ * The store's side of writing checkpoints: workers write them, this thread only says which, and that it commits.
  *
  * - A run that rejects has left no file behind: a worker tells only after it has removed its own, and what a dead one
  *   left is removed here.
@@ -21,11 +21,14 @@ export interface ClientRunOptions extends RunOptions {
 /** Who writes a store's checkpoints: {@link CheckpointClient}, unless a test has somebody else. */
 export interface CheckpointWriters {
   run(cut: CheckpointCut, directory: string, options?: ClientRunOptions): Promise<WrittenCheckpoint>
+  /** Called after every commit: what writes beside it gives way. */
+  committed(): void
   close(): Promise<void>
 }
 
 export class CheckpointClient implements CheckpointWriters {
   readonly #pool: WorkerPool
+  readonly #commits = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
   #closing: Promise<void> | undefined
 
   /**
@@ -34,7 +37,7 @@ export class CheckpointClient implements CheckpointWriters {
    * `patienceMs`: how long one that is told to abort or to close may take.
    */
   constructor(realPath: string, sizes: Required<EngineOptions>, script?: URL, patienceMs?: number) {
-    this.#pool = new WorkerPool(realPath, sizes, script, patienceMs)
+    this.#pool = new WorkerPool({ realPath, sizes, commits: this.#commits.buffer }, script, patienceMs)
   }
 
   /**
@@ -60,6 +63,10 @@ export class CheckpointClient implements CheckpointWriters {
     const work = sharedWork(planTasks(cut))
     const most = Math.min(parallelism, work.tasks.length) - 1
     return { work, assistants: this.#pool.takeAssistants(writer, most) }
+  }
+
+  committed(): void {
+    Atomics.add(this.#commits, 0, 1)
   }
 
   /** Aborts what runs, and ends the workers. */

@@ -34,7 +34,7 @@ async function writeLog(
   engine: Engine,
   cut: CheckpointCut,
   sink: CheckpointSink,
-  { signal, onProgress, elapsedMs = elapsedFromNow() }: WriteOptions,
+  { signal, onProgress, elapsedMs = elapsedFromNow(), pace }: WriteOptions,
 ): Promise<WrittenContent> {
   const headerCrc = await writeFileHead(sink, cut)
   const blocksOffset = sink.offset
@@ -44,7 +44,9 @@ async function writeLog(
   const report = throttled(onProgress)
   for await (const value of provedEntries(engine, cut)) {
     throwIfAborted(signal, 'checkpoint')
+    const before = frames.count
     await frames.add(value)
+    if (frames.count > before) await pace?.rest()
     report({ timers, bytes: sink.offset, total: timers })
   }
   await frames.end()

@@ -7,12 +7,18 @@ import type { CheckpointProgress } from './options.ts'
 import type { Piece } from './pieces.ts'
 import type { SharedWork } from './production.ts'
 
-/** What the worker starts with. */
-export interface WorkerStart {
-  /** The module to run, for the bootstrap that is used where the sources run as they are. */
-  entry: string
+/** The store that a worker works for. */
+export interface WorkerStore {
   realPath: string
   sizes: Required<EngineOptions>
+  /** How many commits it has made, as one Int32 that wraps around. */
+  commits: SharedArrayBuffer
+}
+
+/** What the worker starts with. */
+export interface WorkerStart extends WorkerStore {
+  /** The module to run, for the bootstrap that is used where the sources run as they are. */
+  entry: string
 }
 
 /** Runs and assists have numbers of one series for each worker. */

@@ -5,21 +5,19 @@
  *   before, too.
  */
 import { MAX_CHECKPOINT_WORKERS } from '../limits.ts'
-import type { EngineOptions } from '../options.ts'
+import type { WorkerStore } from './messages.ts'
 import { WorkerThread } from './thread.ts'
 
 export class WorkerPool {
-  readonly #realPath: string
-  readonly #sizes: Required<EngineOptions>
+  readonly #store: WorkerStore
   readonly #script: URL | undefined
   readonly #patienceMs: number | undefined
   #threads: WorkerThread[] = []
   /** Those that died. */
   readonly #ended: WorkerThread[] = []
 
-  constructor(realPath: string, sizes: Required<EngineOptions>, script?: URL, patienceMs?: number) {
-    this.#realPath = realPath
-    this.#sizes = sizes
+  constructor(store: WorkerStore, script?: URL, patienceMs?: number) {
+    this.#store = store
     this.#script = script
     this.#patienceMs = patienceMs
   }
@@ -51,7 +49,7 @@ export class WorkerPool {
     this.#threads = this.#threads.filter(({ ended }) => !ended)
     const idle = this.#threads.find((thread) => thread.load === 0 && !others.includes(thread))
     if (idle !== undefined || this.#threads.length === MAX_CHECKPOINT_WORKERS) return idle
-    const started = new WorkerThread(this.#realPath, this.#sizes, this.#script, this.#patienceMs)
+    const started = new WorkerThread(this.#store, this.#script, this.#patienceMs)
     this.#threads.push(started)
     return started
   }

@@ -10,6 +10,7 @@ import { BlockCutter } from './blockcutter.ts'
 import { encodeBlockRecord } from './blockindex.ts'
 import type { CheckpointCut } from './cut.ts'
 import { encodeFrame } from './framewriter.ts'
+import type { Pace } from './pace.ts'
 import { PieceSender, type SendPiece } from './pieces.ts'
 import type { WriteTask } from './sections.ts'
 
@@ -29,12 +30,14 @@ export interface Production {
   cut: CheckpointCut
   work: SharedWork
   send: SendPiece
+  /** Default: as fast as it can be done. */
+  pace?: Pace
   /** Called now and then: throws when there is no use in going on. */
   check(): void
 }
 
 /** Does tasks until none is left. Resolves when the last piece is sent, which need not be taken yet. */
-export async function produceBlocks({ engine, cut, work, send, check }: Production): Promise<void> {
+export async function produceBlocks({ engine, cut, work, send, check, pace }: Production): Promise<void> {
   const pieces = new PieceSender(send)
   const { tasks } = work
   const counter = new Int32Array(work.taken)
@@ -56,7 +59,7 @@ export async function produceBlocks({ engine, cut, work, send, check }: Producti
     })
   })
   for (; task < tasks.length; task = take()) {
-    for await (const chunk of walkVisible(engine, cut.version, tasks[task])) {
+    for await (const chunk of walkVisible(engine, cut.version, { ...tasks[task], pace })) {
       check()
       await cutter.add(chunk)
     }

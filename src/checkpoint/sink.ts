@@ -2,12 +2,13 @@
  * The file that a checkpoint is written to, under a temporary name, from its first byte to its last.
  *
  * - Bytes are gathered into large pieces; while one is written the next is gathered, and no third is begun.
+ * - Every few pieces go to the disk before the next: whoever else waits for the disk then waits for little at a time.
  * - What is appended is hashed as it goes out, and counted: `offset` is where the next byte will stand.
  */
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { type FileHandle, type Files, systemFiles, writeFully } from '../files.ts'
-import { CHECKPOINT_IO_BYTES } from '../limits.ts'
+import { CHECKPOINT_IO_BYTES, CHECKPOINT_SYNC_BYTES } from '../limits.ts'
 import { reached } from '../steps.ts'
 
 export class CheckpointSink {
@@ -16,6 +17,8 @@ export class CheckpointSink {
   #piece: Buffer = Buffer.allocUnsafeSlow(CHECKPOINT_IO_BYTES)
   #spare: Buffer | undefined = Buffer.allocUnsafeSlow(CHECKPOINT_IO_BYTES)
   #gathered = 0
+  /** Bytes that are written, and may not be on disk. */
+  #unsynced = 0
   #writing: Promise<void> = Promise.resolve()
   #sectionCrc: number | undefined
   offset = 0
@@ -84,7 +87,15 @@ export class CheckpointSink {
   async #write(bytes: Buffer): Promise<void> {
     reached('checkpoint.beforeWrite')
     await writeFully(this.#file, bytes)
+    this.#unsynced += bytes.length
     reached('checkpoint.afterWrite')
+  }
+
+  async #writeOut(bytes: Buffer): Promise<void> {
+    await this.#write(bytes)
+    if (this.#unsynced < CHECKPOINT_SYNC_BYTES) return
+    await this.#file.sync()
+    this.#unsynced = 0
   }
 
   async #writePiece(): Promise<void> {
@@ -94,7 +105,7 @@ export class CheckpointSink {
     await this.#writing
     const next = this.#spare ?? Buffer.allocUnsafeSlow(CHECKPOINT_IO_BYTES)
     this.#spare = undefined
-    this.#writing = this.#write(bytes).then(() => {
+    this.#writing = this.#writeOut(bytes).then(() => {
       this.#spare = piece
     })
     // Whoever appends next, or finishes, hears of a failure.

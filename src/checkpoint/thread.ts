@@ -16,7 +16,7 @@ import { TidemarkError } from '../errors.ts'
 import { WORKER_PATIENCE_MS } from '../limits.ts'
 import { type CheckpointCut, checkpointFileName, temporaryFileName, type WrittenCheckpoint } from './cut.ts'
 import { checkFromWorker } from './messagechecks.ts'
-import { type FromWorker, type ToWorker, toldError, type WorkerStart } from './messages.ts'
+import { type FromWorker, type ToWorker, toldError, type WorkerStart, type WorkerStore } from './messages.ts'
 import type { CheckpointProgress } from './options.ts'
 import type { SharedWork } from './production.ts'
 import { abortedError } from './watch.ts'
@@ -66,11 +66,11 @@ export class WorkerThread {
   #closing = false
   ended = false
 
-  constructor(realPath: string, sizes: WorkerStart['sizes'], begin?: URL, patienceMs = WORKER_PATIENCE_MS) {
+  constructor(store: WorkerStore, begin?: URL, patienceMs = WORKER_PATIENCE_MS) {
     this.#patienceMs = patienceMs
     const fromSource = import.meta.url.endsWith('.ts')
     const entry = new URL(fromSource ? './worker.ts' : './worker.js', import.meta.url)
-    const start: WorkerStart = { entry: entry.href, realPath, sizes }
+    const start: WorkerStart = { entry: entry.href, ...store }
     const script = begin ?? (fromSource ? new URL('./worker-bootstrap.mjs', import.meta.url) : entry)
     // Options of the process, such as --input-type, are not for this thread: some would keep it from starting.
     this.#worker = new Worker(script, { name: 'tidemark-checkpoint', workerData: start, execArgv: [] })

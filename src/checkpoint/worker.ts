@@ -11,9 +11,10 @@ import { assist } from './assist.ts'
 import { writeIncremental } from './logwriter.ts'
 import { type FromWorker, type ToWorker, tellError, type WorkerStart } from './messages.ts'
 import type { CheckpointProgress } from './options.ts'
+import { Pace } from './pace.ts'
 import { writeCheckpoint } from './writer.ts'
 
-const { realPath, sizes } = workerData as WorkerStart
+const { realPath, sizes, commits } = workerData as WorkerStart
 const port = parentPort!
 /** What is under way, by its number. */
 const works = new Map<number, { abort(): void; ended: Promise<void> }>()
@@ -60,7 +61,7 @@ async function run(message: ToWorker & { type: 'run' }, signal: AbortSignal): Pr
   try {
     const onProgress = (progress: CheckpointProgress) => tell({ type: 'progress', run, progress })
     const write = cut.kind === 'incremental' ? writeIncremental : writeCheckpoint
-    const options = { signal, onProgress, work, assistants }
+    const options = { signal, onProgress, work, assistants, pace: new Pace(commits) }
     return { type: 'done', run, written: await write(await openOnce(), cut, directory, options) }
   } catch (error) {
     return { type: 'failed', run, error: tellError(error) }
@@ -68,7 +69,7 @@ async function run(message: ToWorker & { type: 'run' }, signal: AbortSignal): Pr
 }
 
 async function assistWriter({ run, cut, work, writer }: ToWorker & { type: 'assist' }): Promise<FromWorker> {
-  await assist(openOnce(), cut, work, writer)
+  await assist(openOnce(), cut, work, writer, new Pace(commits))
   return { type: 'assisted', run }
 }
 

@@ -18,6 +18,7 @@ import { type CheckpointCut, totalTimers, type WrittenCheckpoint } from './cut.t
 import { writeFileHead, writeFooter } from './fileends.ts'
 import { appendFrame } from './framewriter.ts'
 import type { CheckpointProgress } from './options.ts'
+import type { Pace } from './pace.ts'
 import { produceBlocks, type SharedWork, sharedWork } from './production.ts'
 import { planTasks } from './sections.ts'
 import type { CheckpointSink } from './sink.ts'
@@ -33,6 +34,8 @@ export interface WriteOptions {
   work?: SharedWork
   /** To others that make blocks of this file (assist.ts); whoever gave these ports ends the assistance. */
   assistants?: readonly MessagePort[]
+  /** Default: as fast as it can be done. */
+  pace?: Pace
   /** Default: those of the machine. */
   files?: Files
 }
@@ -67,7 +70,7 @@ async function writeBlocks(
   engine: Engine,
   cut: CheckpointCut,
   sink: CheckpointSink,
-  { signal, onProgress, work = sharedWork(planTasks(cut)), assistants = [] }: WriteOptions,
+  { signal, onProgress, work = sharedWork(planTasks(cut)), assistants = [], pace }: WriteOptions,
 ): Promise<{ records: readonly string[]; timers: number }> {
   const total = totalTimers(cut.services)
   const report = throttled(onProgress)
@@ -80,7 +83,7 @@ async function writeBlocks(
   for (const port of assistants) takePieces(port, assembler)
   try {
     const check = () => assembler.check()
-    await produceBlocks({ engine, cut, work, check, send: assembler.append })
+    await produceBlocks({ engine, cut, work, check, pace, send: assembler.append })
   } catch (error) {
     assembler.fail(error)
   }

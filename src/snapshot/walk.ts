@@ -6,12 +6,18 @@
  * - A timer that goes moves from `timers` to `retired`, never back. So whatever part of `timers` a view shows, the view
  *   of the same part of `retired` is opened after it: a timer that moves in between is seen twice, never missed.
  * - Every value's checksum is verified. A timer seen live and retired is one; two different ones are damage.
- * - While one round is merged the next is being read.
+ * - While one round is merged the next is being read; not where the walk gives way to others: then it does one thing at
+ *   a time, in short rounds, and rests between them.
  */
 import { type Engine, type Entry, isPart } from '../engine/engine.ts'
 import { END, TIMERS } from '../engine/keyspaces.ts'
 import { TidemarkError } from '../errors.ts'
-import { MIN_RETIRED_CHUNK_ENTRIES, SCAN_CHUNK_BYTES, SCAN_CHUNK_ENTRIES } from '../limits.ts'
+import {
+  GIVING_WAY_CHUNK_ENTRIES,
+  MIN_RETIRED_CHUNK_ENTRIES,
+  SCAN_CHUNK_BYTES,
+  SCAN_CHUNK_ENTRIES,
+} from '../limits.ts'
 import { CHECKSUM_CHARACTERS, checksumAtEnd, checksumOf } from '../timer/checksum.ts'
 import { parseRetired, type RetiredTimer, sinceVersionOf } from '../timer/stored.ts'
 import { compareStored } from '../timer/text.ts'
@@ -32,6 +38,16 @@ export interface WalkOptions {
   /** First identity, or prefix of identities, that is not walked any more. */
   to?: string
   chunkEntries?: number
+  /** Default: it goes as fast as it can. */
+  pace?: WalkPace
+}
+
+/** How a walk goes along beside other work. */
+export interface WalkPace {
+  /** Whether others have work to do, and this walk gives way. */
+  readonly givesWay: boolean
+  /** Called after each round; resolves when the next may be read. */
+  rest(): Promise<void>
 }
 
 /** Throws TIDEMARK_CORRUPT, naming the timer, where something stored is damaged. */
@@ -47,16 +63,24 @@ export async function* walkVisible(
     for (;;) {
       const round = await reading
       if (round === undefined) return
-      reading = rounds.next()
-      // It is awaited later; until then its failure is nobody's.
-      reading.catch(() => {})
+      const readsAhead = options.pace?.givesWay !== true
+      if (readsAhead) reading = readNext(rounds)
       const chunk = merger.merge(round)
       if (chunk.count > 0) yield chunk
+      await options.pace?.rest()
+      if (!readsAhead) reading = readNext(rounds)
     }
   } finally {
     // Whoever stops in the middle finds no read under way behind the walk.
     await reading.catch(() => {})
   }
+}
+
+/** It is awaited later; until then its failure is nobody's. */
+function readNext(rounds: RoundReader): Promise<Round | undefined> {
+  const reading = rounds.next()
+  reading.catch(() => {})
+  return reading
 }
 
 /** A part of both spaces in which both are known whole: from where the last round ended. */
@@ -68,7 +92,8 @@ interface Round {
 class RoundReader {
   readonly #engine: Engine
   readonly #to: string
-  readonly #chunkEntries: number
+  readonly #mostEntries: number
+  readonly #pace: WalkPace | undefined
   #timersStart: { from: string } | { after: string }
   #retiredStart: { from: string } | { after: string }
   /** What a view of `timers` showed beyond the last round. */
@@ -79,13 +104,20 @@ class RoundReader {
   #retiredLimit: number
   #done = false
 
-  constructor(engine: Engine, { from = TIMERS, to = TIMERS + END, chunkEntries }: WalkOptions) {
+  constructor(engine: Engine, { from = TIMERS, to = TIMERS + END, chunkEntries, pace }: WalkOptions) {
     this.#engine = engine
     this.#to = to
-    this.#chunkEntries = chunkEntries ?? SCAN_CHUNK_ENTRIES
+    this.#mostEntries = chunkEntries ?? SCAN_CHUNK_ENTRIES
+    this.#pace = pace
     this.#timersStart = { from }
     this.#retiredStart = { from: retiredText(from) }
     this.#retiredLimit = Math.min(MIN_RETIRED_CHUNK_ENTRIES, this.#chunkEntries)
+  }
+
+  get #chunkEntries(): number {
+    return this.#pace?.givesWay === true
+      ? Math.min(GIVING_WAY_CHUNK_ENTRIES, this.#mostEntries)
+      : this.#mostEntries
   }
 
   async next(): Promise<Round | undefined> {

@@ -38,6 +38,9 @@ export class WritersHere implements CheckpointWriters {
     }
   }
 
+  /** Nothing gives way here: what a test does beside it decides. */
+  committed(): void {}
+
   async close(): Promise<void> {
     this.#closing.abort()
     await Promise.allSettled(this.#underWay)

@@ -108,7 +108,7 @@ export class FaultyStore {
           this.#onRun()
           return client.run(...args)
         }
-        return { run, close: () => client.close() }
+        return { run, committed: () => client.committed(), close: () => client.close() }
       },
     }
   }
