@@ -49,6 +49,8 @@ export const LOG_CHARACTERS_PER_TIMER = 100
 /** Iterators that look behind many prefixes at once, and prefixes from which on there is one more of them. */
 export const MAX_WALKS_AT_ONCE = 4
 export const PREFIXES_PER_WALK = 16
+/** Entries that one of them reads at once, at most, where what it looks for lies together. */
+export const MAX_PAGE_ENTRIES = 64
 /** Timers of one key that deleteAll and replace may find to share a commit with other calls. */
 export const MAX_SHARED_RANGE_TIMERS = 64
 /** Bytes of what they find together. */

@@ -7,20 +7,20 @@
  * - What LevelDB says of damaged files is TIDEMARK_CORRUPT, whoever reads; every other error is as it is.
  */
 import { statfs } from 'node:fs/promises'
-import type { AbstractChainedBatch, AbstractIterator, AbstractLevel } from 'abstract-level'
+import type { AbstractChainedBatch, AbstractLevel } from 'abstract-level'
 import { ClassicLevel } from 'classic-level'
 import { TidemarkError } from '../errors.ts'
-import { MAX_WALKS_AT_ONCE, PREFIXES_PER_WALK, SCAN_CHUNK_BYTES, TABLE_BLOCK_BYTES } from '../limits.ts'
+import { SCAN_CHUNK_BYTES, TABLE_BLOCK_BYTES } from '../limits.ts'
 import type { EngineOptions } from '../options.ts'
 import { isUnused } from './directory.ts'
 import type { Engine, EngineBatch, Entry, LevelTables, ScanRange } from './engine.ts'
 import { END } from './keyspaces.ts'
 import { LogNames } from './lognames.ts'
 import { restoreManifest } from './manifest.ts'
+import { type PrefixLimits, scanPrefixes } from './prefixscan.ts'
 import { levelsOf, parseTables, type Table } from './tables.ts'
 
 type TextLevel = AbstractLevel<string | Buffer | Uint8Array, string, string>
-type TextIterator = AbstractIterator<TextLevel, string, string>
 type TextBatch = AbstractChainedBatch<TextLevel, string, string>
 
 /**
@@ -171,37 +171,8 @@ export class LevelEngine implements Engine {
     }
   }
 
-  async scanPrefixes(
-    prefixes: readonly string[],
-    { limit, maxBytes }: { limit: number; maxBytes: number },
-  ): Promise<Entry[][]> {
-    const found: Entry[][] = []
-    let next = 0
-    let characters = 0
-    // Seeking costs a third of an iterator of its own for each; between two seeks the event loop has its turn.
-    const walk = async () => {
-      const iterator = this.#level.iterator({ highWaterMarkBytes: SCAN_CHUNK_BYTES } as object)
-      try {
-        while (next < prefixes.length && characters < maxBytes) {
-          const at = next++
-          const entries = await entriesBehind(iterator, prefixes[at]!, limit)
-          for (const [key, value] of entries) characters += key.length + value.length
-          found[at] = entries
-        }
-      } catch (error) {
-        next = prefixes.length
-        throw error
-      } finally {
-        await iterator.close()
-      }
-    }
-    const walks = Math.min(MAX_WALKS_AT_ONCE, Math.ceil(prefixes.length / PREFIXES_PER_WALK))
-    try {
-      await Promise.all(Array.from({ length: walks }, walk))
-    } catch (error) {
-      rethrow(error)
-    }
-    return found
+  scanPrefixes(prefixes: readonly string[], limits: PrefixLimits): Promise<Entry[][]> {
+    return scanPrefixes(this.#level, prefixes, limits).catch(rethrow)
   }
 
   async flush(): Promise<void> {
@@ -232,21 +203,6 @@ export class LevelEngine implements Engine {
   close(): Promise<void> {
     return this.#level.close()
   }
-}
-
-async function entriesBehind(iterator: TextIterator, prefix: string, limit: number): Promise<Entry[]> {
-  iterator.seek(prefix)
-  const entries: Entry[] = []
-  // Mostly there is one, and the next one tells that there is no other.
-  for (let ask = 2; entries.length < limit; ask = limit - entries.length) {
-    const more = await iterator.nextv(Math.min(ask, limit - entries.length))
-    for (const entry of more) {
-      if (!entry[0].startsWith(prefix)) return entries
-      entries.push(entry)
-    }
-    if (more.length === 0) break
-  }
-  return entries
 }
 
 /** Whether opening failed because something else has the store open. */

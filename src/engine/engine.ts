@@ -64,8 +64,8 @@ export interface Engine {
    */
   scan(range: ScanRange): { read(): Promise<Entry[]> }
   /**
-   * The first entries behind each of several prefixes, at most `limit` of each. They are read in order, until together
-   * they have about `maxBytes`: the answer has none for the prefixes behind that.
+   * The first entries behind each of several prefixes, at most `limit` of each. Where together they have more than about
+   * `maxBytes`, the answer has holes; the first prefixes then have theirs, up to about `maxBytes`.
    */
   scanPrefixes(prefixes: readonly string[], limits: { limit: number; maxBytes: number }): Promise<Entry[][]>
   /** Writes what is in memory into tables, so that opening again has nothing to replay. */
