@@ -114,7 +114,7 @@ test('the table has the best of each column bold, and tells where Tidemark is be
   assert.match(markdown, 'failed ¹')
   assert.match(markdown, '- Scheduled in bulk (1,000 timers): table, 210 k/s against 105 k/s: 2.0×')
   assert.match(markdown, '¹ Not as it should be')
-  assert.match(markdown, 'Medians of 3 rounds, 2026-11-22')
+  assert.match(markdown, 'Medians of 1 to 3 rounds, 2026-11-22')
   assert.match(markdown, 'queue-package 1.2.3')
   assert.not.match(markdown, '<script>')
   const [heads, ...lines] = markdown.split('\n').filter((line) => line.startsWith('|'))

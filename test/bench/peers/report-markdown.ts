@@ -1,6 +1,6 @@
 /** A result as Markdown: a table of medians, the best of each column bold, what it ran on, and where Tidemark is behind. Pure. */
 import { bestOf, faultsOf, lossesOf, type Measured, measuredOf, write } from './report-figures.ts'
-import type { Result, Taker } from './result.ts'
+import { type Result, roundsText, type Taker } from './result.ts'
 
 /** A gap that the next run may close is not told as one. */
 const TOLD_FACTOR = 1.05
@@ -62,7 +62,9 @@ function escapeCell(text: string): string {
 }
 
 /** What it ran on, with which versions, how often, and with how many timers. */
-function conditions({ machine, rounds, contenders, startedAt }: Result, usual: readonly Measured[]): string {
+function conditions(result: Result, usual: readonly Measured[]): string {
+  const { machine, contenders, startedAt } = result
+  const rounds = roundsText(result)
   const versions = new Set<string>()
   for (const taker of contenders)
     for (const [name, version] of Object.entries(taker.versions))
@@ -72,7 +74,7 @@ function conditions({ machine, rounds, contenders, startedAt }: Result, usual: r
     return `${size.toLocaleString('en')} (${shorts.join('; ')})`
   })
   return [
-    `${rounds === 1 ? 'One round' : `Medians of ${rounds} rounds`}, ${startedAt.slice(0, 10)}; timers: ${sizes.join(', ')}.`,
+    `${rounds === '1' ? 'One round' : `Medians of ${rounds} rounds`}, ${startedAt.slice(0, 10)}; timers: ${sizes.join(', ')}.`,
     `${escapeCell(machine.cpu)}, ${machine.cores} cores, ${machine.memoryGib} GiB, Linux ${machine.kernel}, Node ${machine.node};`,
     `${[...versions].map(escapeCell).join(', ')}.`,
   ].join('\n')

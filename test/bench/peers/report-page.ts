@@ -6,7 +6,7 @@ import { WAVES } from '../../../src/admin/report/page.ts'
 import { barsSection, colourOf } from './report-bars.ts'
 import { faultsOf, type Loss, lossesOf, type Measured, measuredOf, write } from './report-figures.ts'
 import { type Growth, growthSection } from './report-growth.ts'
-import type { Result, Taker } from './result.ts'
+import { type Result, roundsText, type Taker } from './result.ts'
 
 const KINDS: readonly Taker['kind'][] = ['Tidemark', 'job queue', 'hand-written']
 const STYLES = ['../../../src/admin/report/page/page.css', './report.css']
@@ -43,7 +43,9 @@ timer fires once, none early.</p></footer>
 `.text
 }
 
-function cards({ machine, rounds, startedAt, contenders, runs }: Result): Markup {
+function cards(result: Result): Markup {
+  const { machine, startedAt, contenders, runs } = result
+  const rounds = roundsText(result)
   const failed = runs.filter((run) => run.failed !== undefined).length
   const card = (name: string, value: string, note: Content = '') =>
     html`<div class="card"><dt>${name}</dt><dd class="text">${value}<span class="note">${note}</span></dd></div>`
@@ -51,7 +53,7 @@ function cards({ machine, rounds, startedAt, contenders, runs }: Result): Markup
 ${card('Processor', machine.cpu, `${machine.cores} cores`)}
 ${card('Memory', `${machine.memoryGib} GiB`)}
 ${card('System', `Node ${machine.node}`, `Linux ${machine.kernel}`)}
-${card('Rounds', String(rounds), rounds === 1 ? 'so there are no ranges' : 'medians, with ranges')}
+${card('Rounds', rounds, rounds === '1' ? 'so there are no ranges' : 'medians, with ranges')}
 ${card('Measurements', String(runs.length), `of ${contenders.length} contenders; ${failed} failed`)}
 ${card('Begun', startedAt.slice(0, 10), `${startedAt.slice(11, 16)} UTC`)}</dl>`
 }

@@ -34,6 +34,18 @@ export interface Result {
   runs: Run[]
 }
 
+/** How often each workload was run with each contender: '3', or '1 to 3' where rounds were added to some. */
+export function roundsText({ runs }: Result): string {
+  const times = new Map<string, number>()
+  for (const { contender, workload, timers } of runs) {
+    const which = JSON.stringify([contender, workload, timers])
+    times.set(which, (times.get(which) ?? 0) + 1)
+  }
+  const least = Math.min(...times.values())
+  const most = Math.max(...times.values())
+  return least === most ? String(most) : `${least} to ${most}`
+}
+
 export interface Spread {
   median: number
   least: number
