@@ -16,7 +16,7 @@ type TextIterator = AbstractIterator<TextLevel, string, string>
 
 /** Mostly there is one timer behind a prefix, and the next entry tells that there is no other. */
 const MIN_PAGE_ENTRIES = 2
-/** Of entries that lie together: how many are asked for beyond those that were wanted the last times. */
+/** How many times as much is asked for as was wanted of the last pages: what lies together then mostly fits into one. */
 const PAGE_GROWTH = 1.5
 
 export interface PrefixLimits {
