@@ -1,14 +1,15 @@
 // timeout: 600s
 // One checkpoint by several threads: equal bytes, and whoever fails, dies or is told to stop, nothing is left.
 
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { CheckpointCut } from '../../src/checkpoint/cut.ts'
+import type { CheckpointCut, WrittenCheckpoint } from '../../src/checkpoint/cut.ts'
 import { FOOTER_BYTES } from '../../src/checkpoint/format.ts'
 import { planTasks } from '../../src/checkpoint/sections.ts'
+import type { TidemarkError } from '../../src/errors.ts'
 import { inTime } from '../support/eventually.ts'
 import { rejects } from '../support/refusals.ts'
 import { withStore } from '../support/store.ts'
@@ -86,20 +87,26 @@ test('several checkpoints at once, each by several threads', async () => {
   })
 })
 
-test('an abort ends all of its threads, whenever it comes, and they do for the next', async () => {
+test('an abort ends all of its threads, whenever it comes in time, and they do for the next', async () => {
   await withClient(fourTasks, async ({ client, cut, checkpoints, stored, files }) => {
     const workers = await workersStartedBy(async () => {
-      for (const when of ['at once', 'soon', 'at the first progress', 'at the second']) {
-        const aborter = new AbortController()
-        let told = 0
-        const onProgress = () => {
-          told++
-          if (when === 'at the first progress' || (when === 'at the second' && told > 1)) aborter.abort()
+      for (const when of ['at once', 'soon', 'at the first progress']) {
+        /** Whether the abort came in time: nobody waits for it. */
+        const isAborted = async () => {
+          const aborter = new AbortController()
+          const onProgress = () => when === 'at the first progress' && aborter.abort()
+          const run = client.run(cut(), checkpoints, { signal: aborter.signal, onProgress, parallelism: 3 })
+          if (when === 'at once') aborter.abort()
+          if (when === 'soon') setImmediate(() => aborter.abort())
+          const written = await inTime(run).catch((error: TidemarkError) => error.code)
+          if (written === 'TIDEMARK_CHECKPOINT_ABORTED') return true
+          const { path, timers } = written as WrittenCheckpoint
+          assert.is(timers, stored.size, when)
+          await rm(path)
+          return false
         }
-        const run = client.run(cut(), checkpoints, { signal: aborter.signal, onProgress, parallelism: 3 })
-        if (when === 'at once') aborter.abort()
-        if (when === 'soon') setImmediate(() => aborter.abort())
-        await rejects(inTime(run), 'TIDEMARK_CHECKPOINT_ABORTED')
+        let attempts = 1
+        while (!(await isAborted())) assert.ok(attempts++ < 10, `${when}: never in time`)
         assert.equal(await files(), [], when)
       }
       const { path } = await client.run(cut(), checkpoints, { parallelism: 3 })

@@ -34,13 +34,14 @@ export interface Result {
   runs: Run[]
 }
 
-/** How often each workload was run with each contender: '3', or '1 to 3' where rounds were added to some. */
+/** How often each workload was run with each contender: '3', or '1 to 3' where rounds were added to some; '0': none. */
 export function roundsText({ runs }: Result): string {
   const times = new Map<string, number>()
   for (const { contender, workload, timers } of runs) {
     const which = JSON.stringify([contender, workload, timers])
     times.set(which, (times.get(which) ?? 0) + 1)
   }
+  if (times.size === 0) return '0'
   const least = Math.min(...times.values())
   const most = Math.max(...times.values())
   return least === most ? String(most) : `${least} to ${most}`
