@@ -46,6 +46,21 @@ export const MIN_REOPENED_LOG_CHARACTERS = 16 * 1024 * 1024
 /** or as many for each timer: about what it takes to register it, and three times what a full checkpoint takes for it. */
 export const LOG_CHARACTERS_PER_TIMER = 100
 
+/** Memory of what is recent before it is spilled, in write buffers of LevelDB (recent.ts): 100,000 timers or so, */
+export const RECENT_WRITE_BUFFERS = 2
+/** and the log that is kept for it: it is read again where the process died. */
+export const RECENT_LOG_WRITE_BUFFERS = 0.5
+/** After how long without a commit all of it is spilled. */
+export const SPILL_REST_MS = 1000
+/** Recent timers that are spilled at once where somebody waits for it. */
+export const SPILL_SLICE_TIMERS = 512
+/** Recent timers that a commit spills along: some, more than it adds, and not so many that it takes long. */
+export const MIN_SPILLED_ALONG_TIMERS = 16
+export const MAX_SPILLED_ALONG_TIMERS = 2048
+export const SPILLED_ALONG_SHARE = 1.25
+/** Tables of recent timers that wait to be spilled, before no other commit begins. */
+export const MAX_TABLES_TO_SPILL = 3
+
 /** Iterators that look behind many prefixes at once, and prefixes from which on there is one more of them. */
 export const MAX_WALKS_AT_ONCE = 4
 export const PREFIXES_PER_WALK = 16

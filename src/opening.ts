@@ -10,6 +10,7 @@ import { migrate, refuseWithoutRecord, type StoreRecord } from './engine/migrati
 import { openEngine, openingFailed } from './engine/open.ts'
 import { invalidArgument, type TidemarkError } from './errors.ts'
 import { noteNewest, refuseOlder } from './log/newest.ts'
+import type { RecentTimers } from './log/recent.ts'
 import type { LogRetention } from './log/retention.ts'
 import type { StoreState } from './log/state.ts'
 import { loadState } from './log/tail.ts'
@@ -26,6 +27,7 @@ export interface Opened {
   record: StoreRecord
   state: StoreState
   retention: LogRetention
+  recent: RecentTimers
   options: CheckedOptions
   /** An end of LevelDB's log that was left out, and may have been whole. */
   endDamaged: TidemarkError | undefined
@@ -57,7 +59,7 @@ export async function openParts(
     const record = await migrate(files, engine, realPath, migrations, fresh)
     reached('open.afterFormat')
     checkParallelism(location, record, options)
-    const { state, retention } = await loadState(engine, record, options.engine.writeBufferBytes)
+    const { state, retention, recent } = await loadState(engine, record, options.engine.writeBufferBytes)
     reached('open.afterLog')
     const newest = { files, realPath, record, version: state.decidedVersion }
     await refuseOlder(newest)
@@ -66,7 +68,7 @@ export async function openParts(
       await noteNewest(newest)
     }
     reached('open.afterSync')
-    return { platform, location, directory, engine, record, state, retention, options, endDamaged }
+    return { platform, location, directory, engine, record, state, retention, recent, options, endDamaged }
   } catch (error) {
     // Where even that fails, what failed first is what to tell.
     await engine?.close().catch(() => {})

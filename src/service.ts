@@ -16,6 +16,7 @@ import type { ServiceFiring } from './firing/service.ts'
 import { MAX_TIMESTAMP, MIN_TIMESTAMP } from './limits.ts'
 import { type Settle, type TimerCall, UserTimerCall } from './log/calls.ts'
 import type { CommitPipeline } from './log/pipeline.ts'
+import type { RecentTimers } from './log/recent.ts'
 import type { QueueState, ServiceState } from './log/state.ts'
 import { FEW_ENTRIES, listDue, listKey, readEarliest } from './snapshot/listing.ts'
 import type { TimerCodec } from './timer/codec.ts'
@@ -41,6 +42,7 @@ export interface ListSelection<K = string, N = string> {
 export interface QueueParts {
   engine: Engine
   pipeline: CommitPipeline
+  recent: RecentTimers
   codec: TimerCodec
   /** Why the store takes no calls any more, if so. */
   refusal(): TidemarkError | undefined
@@ -177,10 +179,10 @@ export class TimerQueue<K = string, N = string, P = undefined> {
 
   /** The earliest timer, or undefined: what stands after the calls made before, and none made after. */
   async next(): Promise<Timer<K, N, P> | undefined> {
-    const { engine, pipeline, codec } = this.#parts
+    const { engine, pipeline, recent, codec } = this.#parts
     let earliest: Timer<K, N, P> | undefined
     const run = async () => {
-      const listed = await readEarliest(engine, this.#queue).catch((error) =>
+      const listed = await readEarliest(engine, recent, this.#queue).catch((error) =>
         Promise.reject(readFailure(error)),
       )
       if (listed !== undefined) earliest = codec.timer(listed.identity, listed.timer) as Timer<K, N, P>
@@ -197,7 +199,7 @@ export class TimerQueue<K = string, N = string, P = undefined> {
   ): AsyncGenerator<Timer<K, N, P>> {
     const { engine, pipeline, codec } = this.#parts
     this.#refuse()
-    await pipeline.barrier()
+    await pipeline.spill()
     if (limit === 0 || range.from > range.to) return
     const chunkEntries = limit < FEW_ENTRIES ? FEW_ENTRIES : undefined
     const listed =

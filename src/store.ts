@@ -18,6 +18,7 @@ import type { AnyHandler } from './firing/handler.ts'
 import { trimOnClose } from './log/close.ts'
 import { noteNewest } from './log/newest.ts'
 import { CommitPipeline } from './log/pipeline.ts'
+import { RestingSpill } from './log/resting.ts'
 import { LogTrimmer } from './log/trimmer.ts'
 import { planStart, type StartPlan, startedMismatch } from './migrating/plan.ts'
 import { prepareService } from './migrating/start.ts'
@@ -26,7 +27,7 @@ import { checkOptions, type StoreOptions } from './options.ts'
 import { type Platform, systemPlatform } from './platform.ts'
 import { TimerService } from './service.ts'
 import { Compactor } from './snapshot/compaction.ts'
-import { takeCut } from './snapshot/cut.ts'
+import { takeReadableCut } from './snapshot/cut.ts'
 import { Purger } from './snapshot/purge.ts'
 import { RetiredTimers } from './snapshot/retired.ts'
 import { RunningSnapshots } from './snapshot/running.ts'
@@ -61,6 +62,7 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
   readonly #running: RunningSnapshots
   readonly #purger: Purger
   readonly #compactor: Compactor
+  readonly #resting: RestingSpill
   readonly #trimmer: LogTrimmer
   readonly #firing: Firing
   readonly #services = new Map<
@@ -109,7 +111,7 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
   private constructor(opened: Opened) {
     super()
     this.#opened = opened
-    const { engine, state, retention, options } = opened
+    const { engine, state, retention, recent, options } = opened
     const onError = (error: unknown) => this.#tell(error)
     const retired = new RetiredTimers(state.decidedRetired)
     this.#running = new RunningSnapshots(retired, () => this.#purger.wake())
@@ -117,6 +119,7 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
       engine,
       state,
       retention,
+      recent,
       flushToDisk: options.durability === 'disk',
       now: () => options.clock.now(),
       newestSnapshot: () => retired.newest,
@@ -126,13 +129,23 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
         this.#firing.onApplied(commit)
         this.#compactor.applied(commit)
         this.#checkpointer.applied()
+        this.#resting.wake()
       },
+      onSpilled: (spilled) => this.#compactor.spilled(spilled),
       onFailed: (error) => this.#tell(error),
     })
     this.#purger = new Purger({ engine, pipeline: this.#pipeline, state, retired, onError })
     this.#compactor = new Compactor({ engine, pipeline: this.#pipeline, state, retention, onError })
+    this.#resting = new RestingSpill({ pipeline: this.#pipeline, recent, state, onError })
     this.#trimmer = new LogTrimmer(engine, this.#pipeline, retention, onError)
-    this.#firing = new Firing({ engine, pipeline: this.#pipeline, state, clock: options.clock, onError })
+    this.#firing = new Firing({
+      engine,
+      pipeline: this.#pipeline,
+      recent,
+      state,
+      clock: options.clock,
+      onError,
+    })
     this.#checkpointer = new Checkpointer({
       files: opened.platform.files,
       writers: opened.platform.checkpointWriters(opened.directory.realPath, options.engine),
@@ -153,6 +166,7 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
       onError,
     })
     this.#purger.wake()
+    this.#resting.wake()
   }
 
   /** The directory, as it was given to `open`. */
@@ -193,7 +207,7 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
     plan: StartPlan,
     definition: AnyDefinition,
   ): Promise<TimerService<never, never, never>> {
-    const { engine, state, record, options } = this.#opened
+    const { engine, state, recent, record, options } = this.#opened
     const hasEarlier = parseSchemas(plan.schemas).earlier !== undefined
     const codec = new TimerCodec(definition, state.maxParallelism, record.keyGroups, hasEarlier)
     const preparing = { engine, pipeline: this.#pipeline, refuse: () => this.#refuse() }
@@ -204,14 +218,14 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
       onProcessingTime?: AnyHandler
     }
     const firing = this.#firing.start(service, codec, { onEventTime, onProcessingTime })
-    const parts = { engine, pipeline: this.#pipeline, codec, refusal: () => this.#refusal() }
+    const parts = { engine, pipeline: this.#pipeline, recent, codec, refusal: () => this.#refusal() }
     return new TimerService(parts, service, options.clock, firing)
   }
 
   /** A consistent view of all timers; release it when it is read. It includes every call made before, awaited or not. */
   async snapshot(): Promise<Snapshot> {
     this.#refuse()
-    const { running, services } = await takeCut(this.#pipeline, this.#running)
+    const { running, services } = await takeReadableCut(this.#pipeline, this.#running)
     return new Snapshot(this.#opened.engine, running, services)
   }
 
@@ -254,7 +268,11 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
   async verify(): Promise<Finding[]> {
     this.#refuse()
     const { engine, state, record } = this.#opened
-    const cut = () => takeCut(this.#pipeline, this.#running)
+    const cut = async () => {
+      const taken = await takeReadableCut(this.#pipeline, this.#running)
+      if (taken.running.released) this.#refuse()
+      return taken
+    }
     try {
       return await verifyStore({ engine, state, record, pipeline: this.#pipeline, cut })
     } catch (error) {
@@ -304,6 +322,7 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
       await this.#purger.stop()
       await compacted
       await this.#trimmer.stop()
+      await this.#resting.stop()
       const healthy = await this.#pipeline.end()
       reached('close.afterCommits')
       await this.#checkpointer.close()
@@ -322,6 +341,7 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
   /** Leaves a log that is short, and says how far it goes. */
   async #leave(): Promise<void> {
     const { engine, directory, retention, platform, record, state } = this.#opened
+    await this.#pipeline.spillAlone()
     await trimOnClose(engine, retention)
     const { files } = platform
     await noteNewest({ files, realPath: directory.realPath, record, version: state.decidedVersion })

@@ -55,7 +55,9 @@ export async function openStoreDirectory(location: string): Promise<OpenedStore>
     const record = readStoreRecord(engine)
     if (record === undefined) throw await withoutFiles(location)
     if (record.formatVersion !== FORMAT_VERSION) throw otherFormat(location, record.formatVersion)
-    const { state, retention } = await loadState(engine, record, sizes.writeBufferBytes)
+    const { state, retention, recent } = await loadState(engine, record, sizes.writeBufferBytes)
+    // As a service's opening does it in its own time: the key spaces are brought to what the log says.
+    await recent.spillAll(engine, (spilled) => recent.spilled(spilled))
     const { realPath } = directory
     await refuseOlder({ files: systemFiles, realPath, record, version: state.decidedVersion })
     return { location, directory, engine, record, state, retention, close }

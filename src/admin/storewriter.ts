@@ -14,6 +14,7 @@ import { systemFiles } from '../files.ts'
 import type { Call, Settle, TimerCall } from '../log/calls.ts'
 import { trimOnClose } from '../log/close.ts'
 import { CommitPipeline } from '../log/pipeline.ts'
+import type { RecentTimers } from '../log/recent.ts'
 import type { LogRetention } from '../log/retention.ts'
 import type { QueueState, ServiceState, StoreState } from '../log/state.ts'
 import { loadState } from '../log/tail.ts'
@@ -36,6 +37,7 @@ interface Parts {
   record: StoreRecord
   state: StoreState
   retention: LogRetention
+  recent: RecentTimers
 }
 
 export class StoreWriter {
@@ -60,9 +62,9 @@ export class StoreWriter {
       engine = await openEngine(location, directory, sizes)
       const made = { formatVersion: 0, storeId: randomUUID(), ...fresh }
       const record = await migrate(systemFiles, engine, directory.realPath, migrations, made)
-      const { state, retention } = await loadState(engine, record, sizes.writeBufferBytes)
+      const { state, retention, recent } = await loadState(engine, record, sizes.writeBufferBytes)
       await syncEngineFiles(systemFiles, directory.realPath)
-      return new StoreWriter({ directory, engine, record, state, retention })
+      return new StoreWriter({ directory, engine, record, state, retention, recent })
     } catch (error) {
       await engine?.close()
       directory.release()
@@ -71,7 +73,7 @@ export class StoreWriter {
   }
 
   private constructor(parts: Parts) {
-    const { engine, record, state, retention } = parts
+    const { engine, record, state, retention, recent } = parts
     this.record = record
     this.state = state
     this.#parts = parts
@@ -79,6 +81,7 @@ export class StoreWriter {
       engine,
       state,
       retention,
+      recent,
       flushToDisk: true,
       now: () => systemClock.now(),
       newestSnapshot: () => 0,
@@ -113,7 +116,9 @@ export class StoreWriter {
     const { engine, directory, retention } = this.#parts
     try {
       const isHealthy = await this.#pipeline.end()
-      if (isHealthy) await trimOnClose(engine, retention)
+      if (!isHealthy) return
+      await this.#pipeline.spillAlone()
+      await trimOnClose(engine, retention)
     } finally {
       await engine.close()
       directory.release()

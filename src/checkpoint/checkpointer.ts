@@ -111,6 +111,8 @@ export class Checkpointer {
       reached('checkpoint.afterCut')
       const base = options.incremental === true ? await this.#baseFor(id, directory, cut, options) : undefined
       reached('checkpoint.afterBase')
+      // An incremental one reads the log alone.
+      if (base === undefined) await pipeline.spill()
       const told = this.#describe(id, createdMs, cut, base, options, metadata)
       const either = [this.#closing.signal, ...(options.signal === undefined ? [] : [options.signal])]
       const written = await this.#parts.writers.run(told, directory, {

@@ -229,15 +229,15 @@ class RecordingQueue implements ContextQueue {
 
   async #identitiesNow(prefix: string): Promise<string[] | undefined> {
     try {
-      return await this.#parts.pipeline.identitiesNow(prefix)
+      return await this.#parts.pipeline.identitiesNow(this.#queue, prefix)
     } catch (error) {
       throw readFailure(error)
     }
   }
 
-  /** Where there are many, the store alone tells them, once nothing is under way; a few more than a step may have. */
+  /** Where there are many, the key spaces alone tell them, once everything is there; a few more than a step may have. */
   async #readAll(prefix: string): Promise<string[]> {
-    await this.#parts.pipeline.barrier()
+    await this.#parts.pipeline.spill()
     const found: string[] = []
     for (let after = prefix; ; after = found.at(-1)!) {
       const entries = await this.#read({ after, to: prefixEnd(prefix), limit: SCAN_CHUNK_ENTRIES })

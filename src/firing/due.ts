@@ -4,6 +4,7 @@
  * - It is in hand until its removal is durable, or it is given back: no page of the store brings it a second time.
  */
 import type { ContextCall, FireCall, Settle } from '../log/calls.ts'
+import type { DuePosition } from '../log/dueruns.ts'
 import type { QueueState } from '../log/state.ts'
 import type { StoredTimer } from '../timer/stored.ts'
 
@@ -78,6 +79,6 @@ export class DueTimer implements FireCall, Settle<void> {
 }
 
 /** Firing order: by timestamp, then first registered, first fired. */
-export function isBefore(a: DueTimer, b: DueTimer): boolean {
+export function isBefore(a: DuePosition, b: DuePosition): boolean {
   return a.timestamp < b.timestamp || (a.timestamp === b.timestamp && a.orderText < b.orderText)
 }

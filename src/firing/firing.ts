@@ -11,6 +11,7 @@ import { TidemarkError } from '../errors.ts'
 import { CLOSE_HANDLER_GRACE_MS, MAX_WAKE_UP_MS } from '../limits.ts'
 import type { Commit } from '../log/events.ts'
 import type { CommitPipeline } from '../log/pipeline.ts'
+import type { RecentTimers } from '../log/recent.ts'
 import type { ServiceState, StoreState } from '../log/state.ts'
 import type { TimerCodec } from '../timer/codec.ts'
 import { type Handlers, ServiceFiring } from './service.ts'
@@ -18,6 +19,7 @@ import { type Handlers, ServiceFiring } from './service.ts'
 export interface FiringParts {
   engine: Engine
   pipeline: CommitPipeline
+  recent: RecentTimers
   state: StoreState
   clock: Clock
   onError(error: TidemarkError): void
@@ -48,11 +50,12 @@ export class Firing {
 
   /** Starts firing a service; what is overdue begins to fire. */
   start(service: ServiceState, codec: TimerCodec, handlers: Handlers): ServiceFiring {
-    const { engine, pipeline, state, clock, onError } = this.#parts
+    const { engine, pipeline, recent, state, clock, onError } = this.#parts
     const firing = new ServiceFiring(
       {
         engine,
         pipeline,
+        recent,
         state,
         service,
         codec,

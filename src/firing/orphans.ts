@@ -16,7 +16,7 @@ export async function removeIfOrphan(
   pipeline: CommitPipeline,
   { identity, orderText }: DueTimer,
 ): Promise<TidemarkError | undefined> {
-  await pipeline.barrier()
+  await pipeline.spill()
   const key = dueKey(identity, orderText)
   // The timer is read before its due entry: one that is removed in between is then missing from both.
   const standing = pipeline.standingNow(identity)

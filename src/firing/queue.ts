@@ -10,6 +10,7 @@ import { TidemarkError } from '../errors.ts'
 import { DISPATCH_BATCH_TIMERS, DRAIN_SLICE_MS, MAX_RETRIES_WAITING } from '../limits.ts'
 import type { Standing } from '../log/draft.ts'
 import type { TimerEvent } from '../log/events.ts'
+import type { RecentTimers } from '../log/recent.ts'
 import type { QueueListener, QueueState, StoreState } from '../log/state.ts'
 import type { StoredTimer } from '../timer/stored.ts'
 import { type ContextParts, RunContext } from './context.ts'
@@ -24,6 +25,7 @@ import { Retries } from './retries.ts'
 import { DueWindow } from './window.ts'
 
 export interface QueueFiringParts extends ContextParts {
+  recent: RecentTimers
   state: StoreState
   now(): number
   /** Whether the store closes: no further handler starts. */
@@ -85,6 +87,7 @@ export class QueueFiring implements QueueListener {
     this.#onFailure = onFailure
     this.window = new DueWindow(
       parts.engine,
+      parts.recent,
       queue,
       (timer) => this.#removed(timer),
       (key) => parts.onError(damagedDue(key)),

@@ -2,7 +2,7 @@
  * The window of due timers: a queue's earliest, in memory, in firing order.
  *
  * - Every stored timer up to the window's end is in it or in hand (given to a dispatcher); what lies beyond is read a page
- *   at a time, always onwards from the end, never again over what was deleted.
+ *   at a time, of the `due` space and of what is recent, always onwards from the end, never again over what was deleted.
  * - A register at or below the end goes into the window when it is applied; a removal leaves it when it is decided.
  * - What a page brings may have been removed a moment before: a dispatcher reads each timer before it fires it.
  */
@@ -14,17 +14,27 @@ import {
   MAX_WINDOW_TIMERS,
   MIN_WINDOW_PAGE_TIMERS,
 } from '../limits.ts'
+import type { DuePosition } from '../log/dueruns.ts'
+import type { TimerEvent } from '../log/events.ts'
+import type { RecentTimers } from '../log/recent.ts'
 import type { QueueState } from '../log/state.ts'
 import { IDENTITY_QUEUE_END } from '../timer/identity.ts'
 import { parseDue } from '../timer/stored.ts'
-import { decodeTimestamp, encodeTimestamp } from '../timer/text.ts'
+import { decodeTimestamp, encodeTimestamp, TIMESTAMP_CHARACTERS } from '../timer/text.ts'
 import { DueTimer, isBefore } from './due.ts'
 
 /** A window with fewer timers reads on while a drain runs. */
 const READ_AHEAD_BELOW_TIMERS = 1536
 
+/** Timers behind one another, and where what was read of them ends; undefined: there is nothing beyond. */
+interface Page {
+  timers: DueTimer[]
+  end: DuePosition | undefined
+}
+
 export class DueWindow {
   readonly #engine: Engine
+  readonly #recent: RecentTimers
   readonly #queue: QueueState
   /** A `due` entry that cannot be read: reported, and passed over. */
   readonly #onDamaged: (key: string) => void
@@ -49,11 +59,13 @@ export class DueWindow {
 
   constructor(
     engine: Engine,
+    recent: RecentTimers,
     queue: QueueState,
     onRemoved: (timer: DueTimer) => void,
     onDamaged: (key: string) => void,
   ) {
     this.#engine = engine
+    this.#recent = recent
     this.#queue = queue
     this.#onRemoved = onRemoved
     this.#onDamaged = onDamaged
@@ -148,11 +160,15 @@ export class DueWindow {
     const to = `d${this.#queue.prefix.slice(1, IDENTITY_QUEUE_END)}${END}`
     const arrivals: DueTimer[] = []
     const departed = new Set<string>()
+    await this.#recent.prepareDue(this.#queue)
     this.#arrivals = arrivals
     this.#departed = departed
     try {
-      const entries = await this.#engine.scan({ after: this.#end, to, limit }).read()
-      this.#extend(entries, entries.length < limit, departed)
+      // Both are seen as they are at one moment; what comes and goes while the one is read is noted.
+      const scan = this.#engine.scan({ after: this.#end, to, limit })
+      const recent = this.#recent.due(this.#queue, positionOf(this.#end), limit)
+      const entries = await scan.read()
+      this.#extend(this.#pageOf(entries, recent, limit), departed)
     } finally {
       this.#arrivals = undefined
       this.#departed = undefined
@@ -160,31 +176,47 @@ export class DueWindow {
     for (const timer of arrivals) if (!this.#isBeyondEnd(timer)) this.#insert(timer)
   }
 
-  #extend(entries: Entry[], complete: boolean, departed: Set<string>): void {
-    this.#complete = complete
-    this.#run = this.#run.slice(this.#runAt)
-    this.#runAt = 0
+  /** A page of both: up to where the one that has more beyond its limit ends. */
+  #pageOf(entries: readonly Entry[], recent: readonly TimerEvent[], limit: number): Page {
+    const stored: DueTimer[] = []
     for (const [key, value] of entries) {
       const due = parseDue(key, value)
       if (due === undefined) {
         this.#onDamaged(key)
         continue
       }
-      const timestamp = decodeTimestamp(key, IDENTITY_QUEUE_END)
       const { identity, orderText } = due
-      if (departed.has(identity)) continue
-      const timer = new DueTimer(this.#queue, identity, timestamp, orderText, this.#onRemoved, key)
-      if (this.#makeLive(timer)) this.#run.push(timer)
+      const newest = this.#recent.get(identity)
+      // It went, or went and came again, and the space does not have that yet.
+      if (newest !== undefined && newest?.orderText !== orderText) continue
+      const timestamp = decodeTimestamp(key, IDENTITY_QUEUE_END)
+      stored.push(new DueTimer(this.#queue, identity, timestamp, orderText, this.#onRemoved, key))
     }
-    const last = entries.at(-1)
-    if (last === undefined) return
-    this.#end = last[0]
-    this.#endTimer = this.#endOf(last[0])
+    const fresh = recent.map(
+      ({ identity, timestamp, timer }) =>
+        new DueTimer(this.#queue, identity, timestamp, timer.orderText, this.#onRemoved),
+    )
+    const lastKey = entries.length < limit ? undefined : entries.at(-1)![0]
+    const ends = [
+      lastKey === undefined ? undefined : positionOf(lastKey),
+      fresh.length < limit ? undefined : fresh.at(-1),
+    ]
+    const end = ends.reduce((a, b) => (a === undefined || (b !== undefined && isBefore(b, a)) ? b : a))
+    const timers = fresh.length === 0 ? stored : mergeInOrder(stored, fresh)
+    return { timers: end === undefined ? timers : timers.filter((timer) => !isBefore(end, timer)), end }
   }
 
-  #endOf(key: string): DueTimer {
-    const timestamp = decodeTimestamp(key, IDENTITY_QUEUE_END)
-    return new DueTimer(this.#queue, '', timestamp, key.slice(IDENTITY_QUEUE_END + 9), this.#onRemoved)
+  #extend({ timers, end }: Page, departed: Set<string>): void {
+    this.#complete = end === undefined
+    this.#run = this.#run.slice(this.#runAt)
+    this.#runAt = 0
+    for (const timer of timers) {
+      if (!departed.has(timer.identity) && this.#makeLive(timer)) this.#run.push(timer)
+    }
+    const last = end ?? timers.at(-1)
+    if (last === undefined) return
+    this.#endTimer = new DueTimer(this.#queue, '', last.timestamp, last.orderText, this.#onRemoved)
+    this.#end = `d${this.#queue.prefix.slice(1)}${encodeTimestamp(last.timestamp)}${last.orderText}`
   }
 
   #isBeyondEnd(timer: DueTimer): boolean {
@@ -280,4 +312,21 @@ export class DueWindow {
     }
     heap[at] = last
   }
+}
+
+/** The place in firing order that a `due` key names, or the beginning of one. */
+function positionOf(key: string): DuePosition {
+  const timestamp = decodeTimestamp(key, IDENTITY_QUEUE_END)
+  return { timestamp, orderText: key.slice(IDENTITY_QUEUE_END + TIMESTAMP_CHARACTERS) }
+}
+
+function mergeInOrder(a: readonly DueTimer[], b: readonly DueTimer[]): DueTimer[] {
+  const merged: DueTimer[] = []
+  let at = 0
+  for (const timer of a) {
+    while (at < b.length && isBefore(b[at]!, timer)) merged.push(b[at++]!)
+    merged.push(timer)
+  }
+  while (at < b.length) merged.push(b[at++]!)
+  return merged
 }

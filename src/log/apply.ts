@@ -1,5 +1,6 @@
 /**
- * Applying a commit: what its events mean for the key spaces. The log entry is one more put in the same batch.
+ * What a commit puts besides its log entry: what a snapshot that runs needs of it, and what is no timer. The timers
+ * themselves stay in memory for a while (recent.ts).
  */
 import type { EngineBatch } from '../engine/engine.ts'
 import { serviceMetaKey } from '../engine/keyspaces.ts'
@@ -9,8 +10,8 @@ import { dueKey, dueValue, retiredKey, retiredValue, type StoredTimer } from '..
 import type { Commit, CommitEvent } from './events.ts'
 import type { ServiceState } from './state.ts'
 
-/** Puts a commit's events into a batch; returns the characters put, about. */
-export function applyCommit(batch: EngineBatch, commit: Commit): number {
+/** Puts what cannot wait of a commit's events into a batch; returns the characters put, about. */
+export function applyAtOnce(batch: EngineBatch, commit: Commit): number {
   let characters = 0
   for (const event of commit.events) characters += applyEvent(batch, event, commit.version)
   return characters
@@ -19,17 +20,12 @@ export function applyCommit(batch: EngineBatch, commit: Commit): number {
 function applyEvent(batch: EngineBatch, event: CommitEvent, version: number): number {
   switch (event.kind) {
     case 'register':
-      return putTimer(batch, event.identity, event.timer)
+      return 0
     case 'payload':
-      if (event.retire) retire(batch, event.identity, event.previous!, version)
-      batch.put(event.identity, event.timer.value)
-      return event.identity.length + event.timer.value.length
+      return event.retire ? retire(batch, event.identity, event.previous!, version) : 0
     case 'delete':
     case 'fire':
-      batch.del(event.identity)
-      batch.del(event.dueKey ?? dueKey(event.identity, event.timer.orderText))
-      if (event.retire) retire(batch, event.identity, event.timer, version)
-      return event.identity.length * 2
+      return event.retire ? retire(batch, event.identity, event.timer, version) : 0
     case 'service':
       putService(batch, { id: event.service.id, name: event.name, schemas: event.schemas })
       return event.schemas.length
@@ -49,9 +45,11 @@ export function putTimer(batch: EngineBatch, identity: string, timer: StoredTime
   return identity.length * 2 + timer.value.length + 32
 }
 
-function retire(batch: EngineBatch, identity: string, timer: StoredTimer, version: number): void {
+function retire(batch: EngineBatch, identity: string, timer: StoredTimer, version: number): number {
   const key = retiredKey(identity, timer.sinceVersion)
-  batch.put(key, retiredValue(key, timer, version))
+  const value = retiredValue(key, timer, version)
+  batch.put(key, value)
+  return key.length + value.length
 }
 
 /** Puts a service's name and schemas. */

@@ -188,6 +188,12 @@ export interface ReadCall {
   readonly settle: Settle<void>
 }
 
+/** Asks the commit that it is in to spill a slice of what is recent. */
+export interface SpillCall {
+  readonly kind: 'spill'
+  readonly settle: Settle<void>
+}
+
 /** Resolves when every call before it is durable. */
 export interface BarrierCall {
   readonly kind: 'barrier'
@@ -205,6 +211,7 @@ export type Call =
   | ReadCall
   | PurgeCall
   | TrimCall
+  | SpillCall
   | BarrierCall
 
 /** A call about all timers of a key. */

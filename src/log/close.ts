@@ -1,5 +1,6 @@
 /**
- * What a clean close leaves: everything in tables, and a log that is short, so that opening again reads little.
+ * What a clean close leaves: everything in the key spaces, those in tables, and a log that is short, so that opening again
+ * reads little.
  *
  * - The log is trimmed without a commit of its own; a record in `meta` says up to where, in the same batch.
  */
@@ -12,38 +13,56 @@ import type { KeptLog, LogRetention } from './retention.ts'
 
 const TRIM_BATCH_ENTRIES = 10_000
 
-/** Flushes the engine, then trims the log up to its newest anchor: with nothing left to replay, nothing can be lost. */
+/**
+ * Once all is spilled: flushes the engine, then trims the log up to its newest anchor. With nothing left to read again,
+ * nothing can be lost.
+ */
 export async function trimOnClose(engine: Engine, retention: LogRetention): Promise<void> {
+  const { newest } = retention
   reached('close.beforeFlush')
   await engine.flush()
   reached('close.afterFlush')
-  while (await trimSome(engine, retention, TRIM_BATCH_ENTRIES));
+  const isSaid = newest === 0 || readTrimmed(engine, newest)?.spilled === newest
+  if (!isSaid) await trimSome(engine, retention, TRIM_BATCH_ENTRIES, newest)
+  while (retention.tail < retention.anchor) await trimSome(engine, retention, TRIM_BATCH_ENTRIES, newest)
 }
 
-/** Trims up to `most` entries before the newest anchor, which is in a table; false: there were none. */
-export async function trimSome(engine: Engine, retention: LogRetention, most: number): Promise<boolean> {
-  const before = retention.tail
+/**
+ * Trims up to `most` entries before the newest anchor, which is in a table, and says so; `spilled`: up to which version
+ * everything is in the key spaces, and those in tables.
+ */
+export async function trimSome(
+  engine: Engine,
+  retention: LogRetention,
+  most: number,
+  spilled: number,
+): Promise<void> {
   const versions = retention.trimToAnchor(most)
-  if (retention.tail === before) return false
   const batch = engine.batch()
   for (const version of versions) batch.del(logKey(version))
   const { newest, oldest, tail, bytes } = retention
-  const kept = [newest, oldest, tail, bytes].map(encodeCount).join('')
+  const kept = [newest, oldest, tail, bytes, spilled].map(encodeCount).join('')
   batch.put(META_TRIMMED, withChecksum(META_TRIMMED, kept))
   reached('trim.beforeRecord')
   await engine.write(batch, true)
   reached('trim.afterRecord')
-  return true
 }
 
 /** What a close left, if nothing was committed since: `newest` is the version of the newest entry. */
-export function readTrimmed(engine: Engine, newest: number): KeptLog | undefined {
+export function readTrimmed(engine: Engine, newest: number): (KeptLog & { spilled: number }) | undefined {
   const value = engine.get(META_TRIMMED)
   const body = value === undefined ? undefined : verifiedBody(META_TRIMMED, value)
   if (body === undefined) return undefined
   const numbers: number[] = []
   for (let at = 0; at < body.length; at += countLength(body, at)) numbers.push(decodeCount(body, at))
-  const [version, oldest, tail, characters] = numbers as [number, number, number, number]
-  const isWhole = numbers.length === 4 && !Number.isNaN(oldest + tail + characters)
-  return isWhole && version === newest ? { oldest, tail, characters } : undefined
+  // Whoever wrote four knew nothing that was not in the spaces.
+  const [version, oldest, tail, characters, spilled = newest] = numbers as [
+    number,
+    number,
+    number,
+    number,
+    number?,
+  ]
+  const isWhole = (numbers.length === 4 || numbers.length === 5) && !numbers.some(Number.isNaN)
+  return isWhole && version === newest ? { oldest, tail, characters, spilled } : undefined
 }

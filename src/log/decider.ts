@@ -1,17 +1,19 @@
 /**
- * Deciding a commit: what its calls do to what stands, its log entry, and the batch that writes both. Without I/O but for
- * the single value that nothing told to be read before.
+ * Deciding a commit: what its calls do to what stands, its log entry, and the batch that writes it, with a slice of what
+ * is recent. Without I/O but for the single value that nothing told to be read before.
  */
 import type { Engine, EngineBatch } from '../engine/engine.ts'
 import { logKey } from '../engine/keyspaces.ts'
 import { TidemarkError } from '../errors.ts'
-import { applyCommit } from './apply.ts'
+import { SPILL_SLICE_TIMERS } from '../limits.ts'
+import { applyAtOnce } from './apply.ts'
 import type { Taken } from './callqueue.ts'
 import type { Call } from './calls.ts'
 import { type Changes, Draft, type Standing } from './draft.ts'
 import { encodeEntry } from './entry.ts'
 import type { Commit } from './events.ts'
 import type { CallReads } from './reads.ts'
+import type { RecentTimers, Spilled } from './recent.ts'
 import type { LogRetention } from './retention.ts'
 import type { StoreState } from './state.ts'
 
@@ -19,6 +21,7 @@ export interface DeciderParts {
   engine: Engine
   state: StoreState
   retention: LogRetention
+  recent: RecentTimers
   now(): number
   /** Version of the newest running snapshot, or 0. */
   newestSnapshot(): number
@@ -31,6 +34,10 @@ export interface DecidedCommit {
   commit: Commit
   /** Undefined: nothing is to be written. */
   batch: EngineBatch | undefined
+  /** How long its log entry is; 0: it has none. */
+  logCharacters: number
+  /** What its batch takes along of a spill. */
+  spilled: Spilled | undefined
   changes: Changes
   /** Whether they are fired timers that went, and nothing else. */
   firesOnly: boolean
@@ -61,6 +68,7 @@ export class Decider {
           const standing = changes.get(identity)
           if (standing !== undefined) return standing ?? undefined
         }
+        if (timestamp > queue.storedHigh) return undefined
         const value = reads.value(identity)
         return parse(identity, value === null ? engine.get(identity) : value)
       },
@@ -70,14 +78,14 @@ export class Decider {
     const rejected = this.#decideCalls(draft, taken)
     const anchor = retention.wantsAnchor(draft.version)
     const commit = draft.finish(anchor)
-    const batch = commit.events.length === 0 ? undefined : this.#append(commit, anchor)
+    const written = this.#write(commit, anchor, taken.calls)
     // A call that goes on is answered by the commit of its last slice.
     const unanswered = taken.goesOn ? taken.last : undefined
     const calls =
       unanswered === undefined && rejected === undefined
         ? taken.calls
         : taken.calls.filter((call) => call !== unanswered && rejected?.has(call) !== true)
-    return { decided: { commit, batch, changes: draft, firesOnly: draft.firesOnly }, calls }
+    return { decided: { commit, ...written, changes: draft, firesOnly: draft.firesOnly }, calls }
   }
 
   /** Returns the calls that are answered already: what they asked for is not possible. */
@@ -134,10 +142,27 @@ export class Decider {
     return rejected
   }
 
-  /** The batch of a commit: its log entry, what it does to the spaces, and the log entries it trims. */
-  #append(commit: Commit, anchor: boolean): EngineBatch {
-    const { engine, state, retention } = this.#parts
+  /** What a commit writes: nothing where it has no event and there is nothing to spill. */
+  #write(
+    commit: Commit,
+    anchor: boolean,
+    calls: readonly Call[],
+  ): Pick<DecidedCommit, 'batch' | 'logCharacters' | 'spilled'> {
+    const { engine, recent, retention } = this.#parts
+    const isAsked = recent.isSpilling && calls.some(({ kind }) => kind === 'spill')
+    const events = commit.events.length
+    if (events === 0 && !isAsked) return { batch: undefined, logCharacters: 0, spilled: undefined }
     const batch = engine.batch()
+    const logCharacters = events === 0 ? 0 : this.#append(batch, commit, anchor)
+    const along = recent.along(events, logCharacters)
+    const spilled = recent.spill(batch, isAsked ? Math.max(along, SPILL_SLICE_TIMERS) : along)
+    retention.wrote(spilled?.characters ?? 0)
+    return { batch, logCharacters, spilled }
+  }
+
+  /** Puts a commit's log entry, and what cannot wait, into a batch; removes the log entries that it trims. */
+  #append(batch: EngineBatch, commit: Commit, anchor: boolean): number {
+    const { state, retention } = this.#parts
     const trimmed = retention.trim()
     for (const version of trimmed) batch.del(logKey(version))
     const key = logKey(commit.version)
@@ -152,9 +177,10 @@ export class Decider {
     const entry = encodeEntry(key, head, commit)
     state.chain = entry.checksum
     batch.put(key, entry.value)
-    const characters = applyCommit(batch, commit) + entry.value.length
-    retention.add(commit.version, anchor, entry.value.length, characters)
-    return batch
+    const logCharacters = entry.value.length
+    retention.add(commit.version, anchor, logCharacters)
+    retention.wrote(logCharacters + applyAtOnce(batch, commit))
+    return logCharacters
   }
 }
 

@@ -4,29 +4,33 @@
  * - Calls take effect in the order in which they were made. Those that arrive while a commit is under way share the next.
  * - Three stages, one commit in each at most: read what the calls touch, decide them, write. The next commits are read
  *   and decided while the one before is written; what is decided and not yet written is seen through its changes.
+ * - What is written is in the log, and what it did to timers is recent: in memory, until later commits spill it to the key
+ *   spaces (recent.ts). It is seen as what is under way is.
  * - The first failed read or write ends it: what was under way rejects, and so does every later call. A rejected write
  *   may still be on disk; only opening again tells.
  */
 import { inNextTurn } from '../clock.ts'
 import type { Engine } from '../engine/engine.ts'
 import { TidemarkError } from '../errors.ts'
-import { MAX_SHARED_RANGE_TIMERS } from '../limits.ts'
+import { MAX_SHARED_RANGE_TIMERS, MIN_TIMESTAMP } from '../limits.ts'
 import { reached } from '../steps.ts'
 import { keyPart } from '../timer/identity.ts'
-import { parseStored } from '../timer/stored.ts'
+import { parseStored, type StoredTimer } from '../timer/stored.ts'
 import { CallQueue, type Taken } from './callqueue.ts'
-import { answerCall, type Call } from './calls.ts'
+import { answerCall, type Call, needsLongRange } from './calls.ts'
 import { type DecidedCommit, Decider } from './decider.ts'
 import type { Changes, Standing } from './draft.ts'
 import type { Commit } from './events.ts'
-import { type CallReads, prefixEnd, readFor } from './reads.ts'
+import { type CallReads, noReads, prefixEnd, readFor } from './reads.ts'
+import type { RecentTimers, Spilled } from './recent.ts'
 import type { LogRetention } from './retention.ts'
-import type { StoreState } from './state.ts'
+import type { QueueState, StoreState } from './state.ts'
 
 export interface PipelineParts {
   engine: Engine
   state: StoreState
   retention: LogRetention
+  recent: RecentTimers
   flushToDisk: boolean
   now(): number
   /** Version of the newest running snapshot, or 0. */
@@ -35,6 +39,8 @@ export interface PipelineParts {
   onRetired(identity: string, sinceVersion: number): void
   onDecided(commit: Commit): void
   onApplied(commit: Commit): void
+  /** Hears of every slice that was spilled. */
+  onSpilled?(spilled: Spilled): void
   onFailed(error: TidemarkError): void
 }
 
@@ -82,6 +88,23 @@ export class CommitPipeline {
     return new Promise((resolve, reject) => this.submit({ kind: 'barrier', settle: { resolve, reject } }))
   }
 
+  /** Resolves when every call made so far is in the key spaces; commits go on beside it. */
+  async spill(): Promise<void> {
+    await this.barrier()
+    const { recent } = this.#parts
+    const last = recent.close()
+    while (last !== undefined && recent.has(last)) {
+      await new Promise<void>((resolve, reject) =>
+        this.submit({ kind: 'spill', settle: { resolve, reject } }),
+      )
+    }
+  }
+
+  /** The same for whoever knows that nothing is under way, and that nothing will be. */
+  spillAlone(): Promise<void> {
+    return this.#parts.recent.spillAll(this.#parts.engine, (spilled) => this.#spilled(spilled))
+  }
+
   /** Takes no more calls, and writes those that were made; false: it had failed. */
   async end(): Promise<boolean> {
     // A failure is told to every caller; here it only ends the waiting.
@@ -105,10 +128,8 @@ export class CommitPipeline {
 
   /** What stands, decided calls included, read at once. */
   standingNow(identity: string): Standing {
-    for (const changes of this.#decidedChanges()) {
-      const standing = changes.get(identity)
-      if (standing !== undefined) return standing ?? undefined
-    }
+    const standing = standingIn(this.#decidedChanges(), identity)
+    if (standing !== undefined) return standing ?? undefined
     return this.#parse(identity, this.#parts.engine.get(identity))
   }
 
@@ -116,40 +137,50 @@ export class CommitPipeline {
    * The timers behind a prefix (a key, or a key and namespace) that stand at the moment of the call, calls that are not
    * decided yet included; undefined: there are too many to tell them without waiting for what is under way.
    */
-  async identitiesNow(prefix: string): Promise<string[] | undefined> {
-    const overlays = this.#decidedChanges()
+  async identitiesNow({ storedHigh }: QueueState, prefix: string): Promise<string[] | undefined> {
     const undecided = this.#queue.effectsBehind(prefix)
+    const decided = this.#decidedBehind(prefix)
     const limit = MAX_SHARED_RANGE_TIMERS + 1
-    const entries = await this.#parts.engine.scan({ from: prefix, to: prefixEnd(prefix), limit }).read()
-    if (entries.length === limit) return undefined
+    const range = { from: prefix, to: prefixEnd(prefix), limit }
+    const entries = storedHigh === MIN_TIMESTAMP ? [] : await this.#parts.engine.scan(range).read()
+    if (entries.length === limit || decided.size >= limit) return undefined
     const stored = new Set(entries.map(([identity]) => identity))
-    const named = new Set([...stored, ...undecided.identities])
-    for (const changes of overlays) {
-      for (const identity of changes.changedOf(keyPart(prefix)))
-        if (identity.startsWith(prefix)) named.add(identity)
-    }
-    return [...named].filter((identity) => {
-      const there = undecided.of(identity)
-      if (there !== undefined) return there
-      for (const changes of overlays) {
-        const standing = changes.get(identity)
-        if (standing !== undefined) return standing !== null
+    const named = new Set([...stored, ...undecided.identities, ...decided.keys()])
+    return [...named].filter(
+      (identity) => undecided.of(identity) ?? decided.get(identity) ?? stored.has(identity),
+    )
+  }
+
+  /** Whether the timers behind a prefix stand that commits under way and recent ones touched. */
+  #decidedBehind(prefix: string): Map<string, boolean> {
+    const decided = new Map<string, boolean>()
+    for (const changes of this.#decidedChanges()) {
+      for (const identity of changes.changedOf(keyPart(prefix))) {
+        if (!identity.startsWith(prefix) || decided.has(identity)) continue
+        decided.set(identity, changes.get(identity) !== null)
       }
-      return stored.has(identity)
-    })
+    }
+    return decided
   }
 
   /** What stands of several timers that are to fire, decided calls included at the moment of the call. */
   async standing(identities: string[]): Promise<Standing[]> {
     const overlays = this.#decidedChanges(true)
-    const values = await this.#parts.engine.getMany(identities)
-    return identities.map((identity, i) => {
-      for (const changes of overlays) {
-        const standing = changes.get(identity)
-        if (standing !== undefined) return standing ?? undefined
-      }
-      return this.#parse(identity, values[i])
-    })
+    const standings: Standing[] = []
+    const stored: string[] = []
+    const places: number[] = []
+    for (let i = 0; i < identities.length; i++) {
+      const identity = identities[i]!
+      const standing = standingIn(overlays, identity)
+      standings.push(standing ?? undefined)
+      if (standing !== undefined) continue
+      stored.push(identity)
+      places.push(i)
+    }
+    if (stored.length === 0) return standings
+    const values = await this.#parts.engine.getMany(stored)
+    for (let i = 0; i < stored.length; i++) standings[places[i]!] = this.#parse(stored[i]!, values[i])
+    return standings
   }
 
   /** Ends the pipeline with an error: everything under way and everything later rejects with it. */
@@ -172,13 +203,14 @@ export class CommitPipeline {
     this.#parts.onFailed(this.#failure)
   }
 
-  /** Changes of the commits that are decided and not yet applied, newest first. */
+  /** Changes of the commits that are decided and not in the key spaces yet, newest first. */
   #decidedChanges(exceptFires = false): Changes[] {
     const changes: Changes[] = []
     for (const underWay of [this.#prepared, this.#writing]) {
       // A timer that was fired is not fired again: a drain alone looks nothing up among its own removals.
       if (underWay !== undefined && !(exceptFires && underWay.firesOnly)) changes.push(underWay.changes)
     }
+    changes.push(this.#parts.recent)
     return changes
   }
 
@@ -208,12 +240,31 @@ export class CommitPipeline {
     const nothingUnderWay = this.#writing === undefined && this.#prepared === undefined
     try {
       this.#takeCuts()
+      if (this.#parts.recent.isBehind) {
+        if (this.#prepared === undefined) this.#catchUp()
+        return
+      }
       if (nothingUnderWay && this.#startRead()) return
       const taken = this.#queue.take(nothingUnderWay)
       if (taken.calls.length > 0) void this.#readAndDecide(taken)
     } catch (error) {
       this.fail(error)
     }
+  }
+
+  /** Spills a slice by itself: commits bring more than they take along. */
+  #catchUp(): void {
+    const spill: Call = { kind: 'spill', settle: { resolve: () => {}, reject: () => {} } }
+    const alone: Taken = { calls: [spill], last: undefined, goesOn: false, registerManyEnd: undefined }
+    this.#advance(this.#decider.decide(alone, noReads(), []))
+  }
+
+  /** Writes what is decided, now or when what is under way is written. */
+  #advance({ decided, calls }: { decided: DecidedCommit; calls: readonly Call[] }): void {
+    const underWay = { ...decided, calls }
+    if (this.#writing === undefined) this.#startWrite(underWay)
+    else this.#prepared = underWay
+    this.#schedulePump()
   }
 
   /** Snapshots ask for the version of the next commit: those at the head of the queue get it before that is begun. */
@@ -245,7 +296,9 @@ export class CommitPipeline {
     try {
       const overlays = this.#decidedChanges()
       reached('commit.beforeRead')
-      const reads = await readFor(this.#parts.engine, taken, overlays)
+      // Nothing is under way then.
+      if (taken.calls.some(needsLongRange)) await this.spillAlone()
+      const reads = await readFor(this.#parts.engine, taken, this.#parts.recent)
       this.#queue.giveBack(taken, reads.end)
       if (taken.calls.length === 0) {
         this.#reading = false
@@ -258,11 +311,9 @@ export class CommitPipeline {
         })
       }
       if (this.#failure !== undefined) throw this.#failure
-      const underWay = this.#decide(taken, reads, overlays)
+      const decided = this.#decide(taken, reads, overlays)
       this.#reading = false
-      if (this.#writing === undefined) this.#startWrite(underWay)
-      else this.#prepared = underWay
-      this.#schedulePump()
+      this.#advance(decided)
     } catch (error) {
       this.#reading = false
       this.fail(error)
@@ -270,13 +321,13 @@ export class CommitPipeline {
     }
   }
 
-  #decide(taken: Taken, reads: CallReads, overlays: Changes[]): CommitUnderWay {
+  #decide(taken: Taken, reads: CallReads, overlays: Changes[]): ReturnType<Decider['decide']> {
     reached('commit.beforeDecide')
-    const { decided, calls } = this.#decider.decide(taken, reads, overlays)
+    const decided = this.#decider.decide(taken, reads, overlays)
     reached('commit.afterDecide')
     this.#queue.decided(taken)
-    this.#parts.onDecided(decided.commit)
-    return { ...decided, calls }
+    this.#parts.onDecided(decided.decided.commit)
+    return decided
   }
 
   #startWrite(underWay: CommitUnderWay): void {
@@ -286,7 +337,8 @@ export class CommitPipeline {
       return
     }
     reached('commit.beforeWrite')
-    this.#parts.engine.write(underWay.batch, this.#parts.flushToDisk).then(
+    const flushToDisk = this.#parts.flushToDisk && underWay.logCharacters > 0
+    this.#parts.engine.write(underWay.batch, flushToDisk).then(
       () => this.#onWritten(underWay),
       (error) => this.fail(error),
     )
@@ -311,8 +363,10 @@ export class CommitPipeline {
     this.#decideNext = undefined
   }
 
-  #applied({ commit, calls }: CommitUnderWay): void {
-    const { state } = this.#parts
+  #applied({ commit, calls, logCharacters, spilled }: CommitUnderWay): void {
+    const { state, recent } = this.#parts
+    if (spilled !== undefined) this.#spilled(spilled)
+    if (logCharacters > 0) recent.applied(commit, logCharacters)
     state.appliedVersion = commit.version
     state.appliedRetired = commit.retired
     for (const { queue, totals } of commit.totals) queue.appliedCount = totals.count
@@ -321,4 +375,19 @@ export class CommitPipeline {
     for (const call of calls) answerCall(call)
     reached('commit.afterAnswers')
   }
+
+  #spilled(spilled: Spilled): void {
+    const version = this.#parts.recent.spilled(spilled)
+    if (version !== undefined) this.#parts.retention.spilled(version)
+    this.#parts.onSpilled?.(spilled)
+  }
+}
+
+/** What stands after the newest of the changes that touches a timer; null: nothing; undefined: none does. */
+function standingIn(newestFirst: readonly Changes[], identity: string): StoredTimer | null | undefined {
+  for (const changes of newestFirst) {
+    const standing = changes.get(identity)
+    if (standing !== undefined) return standing
+  }
+  return undefined
 }

@@ -2,7 +2,8 @@
  * What a commit reads before it is decided: the entries that its calls name, in one read, and the ranges of those that
  * ask for one.
  *
- * - What is under way while this is read may be found or not: whoever decides looks into its changes first.
+ * - What is under way or recent while this is read may be found or not: whoever decides looks into its changes first. What
+ *   is recent is not read, and neither is what the spaces cannot have.
  * - A range is read up to a few timers; where there are more, the call is noted as large, and the commit ends before it.
  *   A large one is read as a whole, or in slices, and only when nothing is under way: the store alone tells its end.
  * - Entries are looked up in the order in which they were asked for: a step forward, no map.
@@ -12,11 +13,13 @@ import {
   MAX_COMMIT_EVENTS,
   MAX_SHARED_RANGE_TIMERS,
   MAX_SHARED_RANGES_BYTES,
+  MIN_TIMESTAMP,
   SCAN_CHUNK_ENTRIES,
 } from '../limits.ts'
+import { keyPart } from '../timer/identity.ts'
 import type { Taken } from './callqueue.ts'
 import type { Call, ContextCall, RangeCall } from './calls.ts'
-import type { Changes } from './draft.ts'
+import type { RecentTimers } from './recent.ts'
 import type { QueueState } from './state.ts'
 
 export class CallReads {
@@ -30,7 +33,11 @@ export class CallReads {
   readonly #highs: ReadonlyMap<QueueState, number>
   #at = 0
 
-  constructor({ identities, highs }: Asked, values: readonly (string | undefined)[], ranges: Ranges) {
+  constructor(
+    { identities, highs }: Pick<Asked, 'identities' | 'highs'>,
+    values: readonly (string | undefined)[],
+    ranges: Ranges,
+  ) {
     this.#highs = highs
     this.#identities = identities
     this.#values = values
@@ -63,28 +70,27 @@ export class CallReads {
   }
 }
 
+/** What a commit needs that asks for nothing. */
+export function noReads(): CallReads {
+  return new CallReads({ identities: [], highs: new Map() }, [], new Ranges(0))
+}
+
 /** The first identity behind a prefix that ends with NUL. */
 export function prefixEnd(prefix: string): string {
   return `${prefix.slice(0, -1)}\u0001`
 }
 
-/** Reads what the calls need, as far as one commit can decide them. `underWay`: the commits that are. */
-export async function readFor(
-  engine: Engine,
-  taken: Taken,
-  underWay: readonly Changes[],
-): Promise<CallReads> {
-  const asked: Asked = { identities: [], short: [], long: [], highs: new Map() }
+/** Reads what the calls need, as far as one commit can decide them. Long ranges are there only where nothing is recent. */
+export async function readFor(engine: Engine, taken: Taken, recent: RecentTimers): Promise<CallReads> {
+  const asked: Asked = { identities: [], short: [], long: [], highs: new Map(), recent }
   for (const [at, call] of taken.calls.entries()) collect(call, at, taken, asked)
   const { identities, short, long } = asked
-  if (long.length > 0 && underWay.length > 0)
-    throw new Error('a long range was read while a commit was under way')
   const ranges = new Ranges(taken.calls.length)
   const reading = long.map(async (call) => ranges.add(call, await readRange(engine, call, taken)))
   // All at once: where several fail, each is handled.
   const [values] = await Promise.all([
     identities.length === 0 ? [] : engine.getMany(identities),
-    short.length === 0 ? undefined : readShort(engine, short, ranges),
+    short.length === 0 ? undefined : readShort(engine, short, recent, ranges),
     ...reading,
   ])
   return new CallReads(asked, values, ranges)
@@ -101,9 +107,12 @@ class Ranges {
     this.end = end
   }
 
-  add(call: Call, entries: readonly Entry[]): void {
-    const identities: string[] = []
+  /** `recent`: what was recent when the entries were read. Once it is spilled nothing else tells of it. */
+  add(call: Call, entries: readonly Entry[], recent: readonly string[] = []): void {
+    const identities = [...recent]
+    const isRecent = new Set(recent)
     for (const [identity, value] of entries) {
+      if (isRecent.has(identity)) continue
       identities.push(identity)
       this.values.set(identity, value)
     }
@@ -112,17 +121,24 @@ class Ranges {
 }
 
 /** Reads ranges that are mostly short, and finds out how many calls can share the commit. */
-async function readShort(engine: Engine, short: readonly ShortRange[], ranges: Ranges): Promise<void> {
-  const limits = { limit: MAX_SHARED_RANGE_TIMERS + 1, maxBytes: MAX_SHARED_RANGES_BYTES }
-  const prefixes = short.map(({ call }) => call.prefix)
-  const found = await engine.scanPrefixes(prefixes, limits)
+async function readShort(
+  engine: Engine,
+  short: readonly ShortRange[],
+  recent: RecentTimers,
+  ranges: Ranges,
+): Promise<void> {
+  const recentIdentities = short.map(({ call: { prefix } }) =>
+    recent.changedOf(keyPart(prefix)).filter((identity) => identity.startsWith(prefix)),
+  )
+  const found = await scanShort(engine, short)
   let timers = 0
   for (const [i, { call, at }] of short.entries()) {
     const entries = found[i]
-    timers += entries?.length ?? 0
-    const isTooLong = entries !== undefined && entries.length > MAX_SHARED_RANGE_TIMERS
+    const count = Math.max(entries?.length ?? 0, recentIdentities[i]!.length)
+    timers += count
+    const isTooLong = entries !== undefined && count > MAX_SHARED_RANGE_TIMERS
     if (entries !== undefined && !isTooLong && (at === 0 || timers <= MAX_COMMIT_EVENTS)) {
-      ranges.add(call, entries)
+      ranges.add(call, entries, recentIdentities[i])
       continue
     }
     if (isTooLong) call.isLarge = true
@@ -131,6 +147,19 @@ async function readShort(engine: Engine, short: readonly ShortRange[], ranges: R
     ranges.end = at
     return
   }
+}
+
+/** What the spaces have of each; nothing is asked where a queue has nothing there. */
+async function scanShort(engine: Engine, short: readonly ShortRange[]): Promise<(Entry[] | undefined)[]> {
+  const limits = { limit: MAX_SHARED_RANGE_TIMERS + 1, maxBytes: MAX_SHARED_RANGES_BYTES }
+  const stored = short.filter(({ call }) => call.queue.storedHigh > MIN_TIMESTAMP)
+  if (stored.length === 0) return short.map(() => [])
+  const found = await engine.scanPrefixes(
+    stored.map(({ call }) => call.prefix),
+    limits,
+  )
+  let at = 0
+  return short.map((range) => (range === stored[at] ? found[at++] : []))
 }
 
 /** A range that is mostly short, and the index of the call that asks for it, or whose handler does. */
@@ -147,13 +176,17 @@ interface Asked {
   /** Those of which all that there is is read. */
   long: RangeCall[]
   highs: Map<QueueState, number>
+  recent: RecentTimers
 }
 
 /** Asks for a timer, unless it lies above all that stands in its queue: deadlines mostly grow. */
-function ask({ identities, highs }: Asked, queue: QueueState, identity: string, timestamp: number): void {
+function ask(asked: Asked, queue: QueueState, identity: string, timestamp: number): void {
   const { high } = queue.decided
-  if (timestamp <= high) identities.push(identity)
-  else if (!highs.has(queue)) highs.set(queue, high)
+  if (timestamp > high) {
+    if (!asked.highs.has(queue)) asked.highs.set(queue, high)
+  } else if (timestamp <= queue.storedHigh && asked.recent.get(identity) === undefined) {
+    asked.identities.push(identity)
+  }
 }
 
 function collect(call: Call, at: number, taken: Taken, asked: Asked): void {

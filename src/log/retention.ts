@@ -1,11 +1,12 @@
 /**
  * How much of the log is kept: its *tail*, and before it what somebody holds.
  *
- * - Opening verifies the tail, so it must reach back further than what LevelDB could lose from the middle of its
- *   write-ahead log: everything since its last two memtables began. It never passes the newest anchor.
+ * - Opening verifies the tail, and reads again what it did to timers: what is not in the spaces yet, and what LevelDB could
+ *   lose from the middle of its write-ahead log, which is everything since its last two memtables began. So an entry leaves
+ *   it once so much was written since it was spilled (recent.ts). It never passes the newest anchor.
  * - A hold keeps the log from a version on: an incremental checkpoint may build on one of that version. It ends when it is
  *   released, or when the log since has outgrown what it may take.
- * - Sizes of the tail's entries are in memory, eight bytes an entry; of what is held before it, only their sum.
+ * - Sizes of the tail's entries are in memory, eight bytes each; of what is held before it, only their sum.
  */
 import { ANCHOR_INTERVAL_CHARACTERS, ANCHOR_INTERVAL_VERSIONS, MAX_LOG_TRIM_ENTRIES } from '../limits.ts'
 
@@ -39,14 +40,16 @@ export class LogRetention {
   bytes = 0
   /** Called when entries before the tail may have become free. */
   onFree: () => void = () => {}
-  /** How much commits must have written since an entry, before it may leave the tail. */
-  readonly #tailBatchCharacters: number
+  /** How much must have been written since an entry was spilled, before it may leave the tail. */
+  readonly #tailCharacters: number
   /** Sizes of the tail's entries; those before `#head` have left it. */
   #sizes: number[] = []
-  /** What each of their commits wrote in all, in step with the sizes. */
-  #writes: number[] = []
   #head = 0
   #writtenCharacters = 0
+  /** Up to which versions everything was in the spaces, and how much was written in all by then; rising. */
+  #spills: { version: number; written: number }[] = []
+  /** Entries up to this one may leave the tail. */
+  #mayLeave = 0
   #charactersSinceAnchor = 0
   /** Each hold, and how many characters of log were written in all when it began. */
   readonly #holds = new Map<LogHold, number>()
@@ -54,7 +57,7 @@ export class LogRetention {
   #reopened: LogHold | undefined
 
   constructor(writeBufferBytes: number, version: number) {
-    this.#tailBatchCharacters = writeBufferBytes * TAIL_WRITE_BUFFERS
+    this.#tailCharacters = writeBufferBytes * TAIL_WRITE_BUFFERS
     this.oldest = version + 1
     this.tail = version + 1
   }
@@ -76,16 +79,24 @@ export class LogRetention {
     )
   }
 
+  /** Notes that LevelDB is given so much to write. */
+  wrote(characters: number): void {
+    this.#writtenCharacters += characters
+  }
+
+  /** Notes that everything up to a version is in the spaces. */
+  spilled(version: number): void {
+    this.#spills.push({ version, written: this.#writtenCharacters })
+  }
+
   /** Notes an entry, in order of versions. */
-  add(version: number, isAnchor: boolean, entryCharacters: number, writtenCharacters: number): void {
+  add(version: number, isAnchor: boolean, entryCharacters: number): void {
     if (isAnchor) {
       this.anchor = version
       this.#charactersSinceAnchor = 0
     }
     this.#charactersSinceAnchor += entryCharacters
     this.#sizes.push(entryCharacters)
-    this.#writes.push(writtenCharacters)
-    this.#writtenCharacters += writtenCharacters
     this.bytes += entryCharacters
     this.#loggedCharacters += entryCharacters
     if (this.#holds.size > 0) this.#endOutgrown()
@@ -102,10 +113,15 @@ export class LogRetention {
 
   /** The versions that the next commit trims, oldest first; they count as gone at once. */
   trim(): number[] {
+    while (this.#spills.length > 0) {
+      const { version, written } = this.#spills[0]!
+      if (this.#writtenCharacters - written < this.#tailCharacters) break
+      this.#mayLeave = version
+      this.#spills.shift()
+    }
     const versions: number[] = []
     for (let left = 0; left < MAX_LOG_TRIM_ENTRIES; left++) {
-      if (this.tail >= this.anchor) break
-      if (this.#writtenCharacters - this.#writes[this.#head]! < this.#tailBatchCharacters) break
+      if (this.tail >= this.anchor || this.tail > this.#mayLeave) break
       this.#shortenTail(versions)
     }
     return versions
@@ -121,11 +137,9 @@ export class LogRetention {
   /** The oldest entry leaves the tail: it goes, unless it or one before it is held. */
   #shortenTail(gone: number[]): void {
     const size = this.#sizes[this.#head]!
-    this.#writtenCharacters -= this.#writes[this.#head]!
     this.#head++
     if (this.#head > 1024 && this.#head * 2 > this.#sizes.length) {
       this.#sizes = this.#sizes.slice(this.#head)
-      this.#writes = this.#writes.slice(this.#head)
       this.#head = 0
     }
     const version = this.tail++

@@ -1,6 +1,7 @@
 /**
  * Opening: what is stored is verified as far as the log reaches, and the state is folded from its newest anchor on.
  *
+ * - What the tail did to timers may not be in the key spaces, or in part: it is recent again. What a clean close left is.
  * - The entries of the log's tail must be contiguous in version and chained by checksum. LevelDB drops damaged parts of its
  *   write-ahead log silently, the newest commits still there; a hole in the log is how that shows.
  */
@@ -15,15 +16,15 @@ import {
   SCAN_CHUNK_ENTRIES,
 } from '../limits.ts'
 import { verifiedBody } from '../timer/checksum.ts'
-import { unescapePart } from '../timer/identity.ts'
-import { decodeDigits, decodeTimestamp } from '../timer/text.ts'
+import { parseIdentity, unescapePart } from '../timer/identity.ts'
+import { makeStored, orderTextOf, type StoredTimer } from '../timer/stored.ts'
+import { decodeCount, decodeDigits, decodeTimestamp } from '../timer/text.ts'
 import { readTrimmed } from './close.ts'
-import { type ParsedEntry, parseEntry } from './entry.ts'
+import { type LoggedEvent, type ParsedEntry, parseEntry, parseEvents } from './entry.ts'
+import type { TimerEvent } from './events.ts'
+import { RecentTimers } from './recent.ts'
 import { LogRetention } from './retention.ts'
 import { ServiceState, StoreState } from './state.ts'
-
-/** A commit writes its events to the log, to two more spaces, and their keys: about this many times the log's part. */
-const WRITTEN_PER_LOG_CHARACTER = 3
 
 function corrupt(what: string): TidemarkError {
   return new TidemarkError('TIDEMARK_CORRUPT', `${what}: the store cannot be trusted; restore a checkpoint`)
@@ -36,26 +37,38 @@ function worthwhileLogCharacters(state: StoreState): number {
   return Math.max(timers * LOG_CHARACTERS_PER_TIMER, MIN_REOPENED_LOG_CHARACTERS)
 }
 
+/** What opening reads. */
+export interface Loaded {
+  state: StoreState
+  retention: LogRetention
+  /** What must be in the key spaces before those alone are read. */
+  recent: RecentTimers
+}
+
 /** Reads the state of a store, and how much log it keeps. Throws TIDEMARK_CORRUPT, naming the versions. */
 export async function loadState(
   engine: Engine,
   record: StoreRecord,
   writeBufferBytes: number,
-): Promise<{ state: StoreState; retention: LogRetention }> {
+): Promise<Loaded> {
   const state = new StoreState(record.storeId, record.maxParallelism)
+  const recent = new RecentTimers(writeBufferBytes)
   await loadServices(engine, state)
   const newest = await readNewest(engine)
   if (newest === undefined) {
     await refuseWithoutLog(engine)
-    return { state, retention: new LogRetention(writeBufferBytes, 0) }
+    return { state, retention: new LogRetention(writeBufferBytes, 0), recent }
   }
   const { kept } = newest
+  const spilled = readTrimmed(engine, newest.version)?.spilled ?? 0
   const retention = new LogRetention(writeBufferBytes, kept.tail - 1)
-  for await (const { entry, characters } of readKept(engine, newest, kept.tail)) {
+  for await (const { entry, value, characters } of readKept(engine, newest, kept.tail)) {
     if (entry.version >= newest.anchor) foldInto(state, entry)
-    const isAnchor = entry.anchor === entry.version
-    retention.add(entry.version, isAnchor, characters, characters * WRITTEN_PER_LOG_CHARACTER)
+    retention.add(entry.version, entry.anchor === entry.version, characters)
+    if (entry.version > spilled) recent.readAgain(entry.version, timerEvents(state, entry, value), characters)
   }
+  // What was not spilled is from now on: nobody waits for it.
+  if (recent.close() === undefined) retention.spilled(newest.version)
   // What an incremental checkpoint may build on stays until somebody knows better.
   retention.reopened(kept, worthwhileLogCharacters(state))
   state.decidedVersion = newest.version
@@ -63,7 +76,40 @@ export async function loadState(
   state.decidedRetired = newest.retired
   state.appliedRetired = newest.retired
   state.chain = newest.checksum
-  return { state, retention }
+  for (const queue of state.queues()) queue.storedHigh = queue.decided.high
+  return { state, retention, recent }
+}
+
+/** The events of an entry that are about timers. */
+function* timerEvents(state: StoreState, entry: ParsedEntry, value: string): Generator<TimerEvent> {
+  for (const event of parseEvents(value, entry)) {
+    if (!('identity' in event)) continue
+    const { identity, kind } = event
+    const parts = parseIdentity(identity)
+    const queue = parts && state.queueOf(parts.serviceId, parts.domain)
+    if (parts === undefined || queue === undefined)
+      throw corrupt(`version ${entry.version} names a timer of a service that has no record`)
+    const { timestamp } = parts
+    yield { kind, queue, identity, timestamp, timer: storedOf(event, entry.version), ...NOTHING_ELSE }
+  }
+}
+
+/** A line of the log that is about a timer. */
+type TimerLine = Extract<LoggedEvent, { identity: string }>
+
+const NOTHING_ELSE = { previous: undefined, retire: false, dueKey: undefined } as const
+
+/** The timer of an event: what stands after it, or what went, of which only its order is told. */
+function storedOf(event: TimerLine, version: number): StoredTimer {
+  const { identity } = event
+  if (event.kind === 'register') {
+    const { createVersion, place, payload } = event
+    return makeStored(identity, createVersion, orderTextOf(createVersion, place), createVersion, payload)
+  }
+  const { orderText } = event
+  const createVersion = decodeCount(orderText, 0)
+  if (event.kind === 'payload') return makeStored(identity, createVersion, orderText, version, event.payload)
+  return { value: '', createVersion, sinceVersion: createVersion, orderText, payloadStart: 0, checksum: 0 }
 }
 
 async function loadServices(engine: Engine, state: StoreState): Promise<void> {

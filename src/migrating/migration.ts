@@ -67,6 +67,7 @@ export class Migration {
   /** Returns the service that has the name then. Rejects where a timer cannot be converted, as `Conversion` says. */
   async run(): Promise<ServiceState> {
     const from = this.#from
+    await this.#parts.pipeline.spill()
     reached('migration.beforeTry')
     for (const domain of DOMAINS) await this.#try(from[domain])
     reached('migration.afterTry')

@@ -26,6 +26,7 @@ import {
 import { trimSome } from '../log/close.ts'
 import type { Commit } from '../log/events.ts'
 import type { CommitPipeline } from '../log/pipeline.ts'
+import type { Spilled } from '../log/recent.ts'
 import type { LogRetention } from '../log/retention.ts'
 import type { StoreState } from '../log/state.ts'
 import { isBloated, RemovedCount } from './removed.ts'
@@ -54,8 +55,21 @@ export class Compactor {
   }
 
   /** Counts what a commit removed, now that it is durable. */
-  applied(commit: Commit): void {
-    this.#removed.add(commit)
+  applied({ events }: Commit): void {
+    let purged = 0
+    for (const event of events) if (event.kind === 'purge') purged += event.retired
+    if (purged === 0) return
+    this.#removed.addRetired(purged)
+    this.#compactIfMuch()
+  }
+
+  /** Counts what a spill removed. */
+  spilled({ removedTimers, removedCharacters }: Spilled): void {
+    this.#removed.add(removedTimers, removedCharacters)
+    this.#compactIfMuch()
+  }
+
+  #compactIfMuch(): void {
     if (this.#scheduled === undefined && this.#removed.isMuch()) this.#schedule(() => this.#whenQuiet())
   }
 
@@ -150,13 +164,14 @@ export class Compactor {
 
   /** What LevelDB has in tables it cannot lose: opening need verify no log of before. */
   async #trimLog(): Promise<void> {
-    const { engine, retention, state } = this.#parts
+    const { engine, pipeline, retention, state } = this.#parts
     const flushed = state.appliedVersion
+    await pipeline.spill()
     await engine.flush()
-    let more = true
-    while (more && !this.#isStopped && retention.anchor <= flushed + 1) {
+    const mayTrim = () => retention.tail < retention.anchor && retention.anchor <= flushed + 1
+    while (!this.#isStopped && mayTrim()) {
       await this.#alone(async () => {
-        more = retention.anchor <= flushed + 1 && (await trimSome(engine, retention, COMPACTION_TRIM_ENTRIES))
+        if (mayTrim()) await trimSome(engine, retention, COMPACTION_TRIM_ENTRIES, flushed)
       })
     }
   }

@@ -1,6 +1,7 @@
 /**
  * The cut: a snapshot's place in the order of calls. It takes the version of the next commit, between two commits.
  */
+import type { TidemarkError } from '../errors.ts'
 import type { CommitPipeline } from '../log/pipeline.ts'
 import type { ServiceState, StoreState } from '../log/state.ts'
 import type { RunningSnapshot, RunningSnapshots } from './running.ts'
@@ -57,6 +58,21 @@ export async function takeCut(
     throw error
   }
   return cut!
+}
+
+/**
+ * The same for a snapshot that is read from the key spaces: it resolves when all that it holds is there. Where the store
+ * closes before that, it is released already.
+ */
+export async function takeReadableCut(pipeline: CommitPipeline, snapshots: RunningSnapshots): Promise<Cut> {
+  const cut = await takeCut(pipeline, snapshots)
+  try {
+    await pipeline.spill()
+  } catch (error) {
+    cut.running.release()
+    if ((error as TidemarkError).code !== 'TIDEMARK_CLOSED') throw error
+  }
+  return cut
 }
 
 function cutNow(state: StoreState, snapshots: RunningSnapshots): Cut {

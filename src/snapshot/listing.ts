@@ -10,6 +10,7 @@ import { hiddenKey, walkTo } from '../engine/walked.ts'
 import { TidemarkError } from '../errors.ts'
 import { MAX_TIMESTAMP, MIN_TIMESTAMP, READ_AT_ONCE_TIMERS, SCAN_CHUNK_BYTES } from '../limits.ts'
 import { prefixEnd } from '../log/reads.ts'
+import type { RecentTimers } from '../log/recent.ts'
 import type { QueueState } from '../log/state.ts'
 import { timestampText } from '../timer/identity.ts'
 import { parseDue, parseStored, type StoredTimer } from '../timer/stored.ts'
@@ -68,11 +69,24 @@ async function refuseHidden(engine: Engine, identity: string, orderText: string)
  * The earliest timer of a queue, read while no commit is under way: the lower bound of the queue then rises to it, so
  * that what was deleted before it is walked once.
  */
-export async function readEarliest(engine: Engine, queue: QueueState): Promise<Listed | undefined> {
+export async function readEarliest(
+  engine: Engine,
+  recent: RecentTimers,
+  queue: QueueState,
+): Promise<Listed | undefined> {
   const range = { from: MIN_TIMESTAMP, to: MAX_TIMESTAMP }
-  let earliest: Listed | undefined
+  await recent.prepareDue(queue)
+  const [fresh] = recent.due(queue, { timestamp: queue.decided.low, orderText: '' }, 1)
+  let earliest: Listed | undefined = fresh
   for await (const listed of listDue(engine, queue, range, FEW_ENTRIES)) {
-    earliest = listed
+    // What is recent is told above; where it went, the space may still have it.
+    if (recent.get(listed.identity) !== undefined) continue
+    const timestamp = identityTimestamp(listed.identity)
+    const isFirst =
+      fresh === undefined ||
+      timestamp < fresh.timestamp ||
+      (timestamp === fresh.timestamp && listed.timer.orderText < fresh.timer.orderText)
+    if (isFirst) earliest = listed
     break
   }
   queue.decided.low = earliest === undefined ? MAX_TIMESTAMP : identityTimestamp(earliest.identity)

@@ -6,7 +6,6 @@
 import type { Engine } from '../engine/engine.ts'
 import { END } from '../engine/keyspaces.ts'
 import { MIN_COMPACTION_CHARACTERS, MIN_COMPACTION_SHARE } from '../limits.ts'
-import type { Commit } from '../log/events.ts'
 import type { LogRetention } from '../log/retention.ts'
 import type { StoreState } from '../log/state.ts'
 
@@ -35,22 +34,18 @@ export class RemovedCount {
     this.#retention = retention
   }
 
-  add(commit: Commit): void {
-    let gone = 0
-    for (const event of commit.events) {
-      if (event.kind === 'purge') {
-        this.timers += event.retired
-        this.#characters += event.retired * this.#perTimer
-      } else if (event.kind === 'delete' || event.kind === 'fire') {
-        this.timers++
-        this.#measuredTimers++
-        gone += 2 * event.identity.length + event.timer.value.length + DUE_CHARACTERS
-      } else if (event.kind === 'payload') {
-        this.#characters += event.previous!.value.length
-      }
-    }
-    this.#characters += gone
-    this.#measuredCharacters += gone
+  /** Timers that went from the spaces, and the characters of what was removed there. */
+  add(timers: number, characters: number): void {
+    this.timers += timers
+    this.#characters += characters
+    this.#measuredTimers += timers
+    if (timers > 0) this.#measuredCharacters += characters
+  }
+
+  /** Retired timers that were purged. */
+  addRetired(timers: number): void {
+    this.timers += timers
+    this.#characters += timers * this.#perTimer
   }
 
   get #perTimer(): number {

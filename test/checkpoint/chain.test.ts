@@ -44,7 +44,7 @@ async function chainOf(
   const clock = new ManualClock(0)
   const [directory, checkpoints] = [join(parent, name), join(parent, `${name}-checkpoints`)]
   const store = await openStore(directory, { clock })
-  const history = await History.of(directory)
+  const history = await History.of(store, directory)
   const life = await Life.of(store, clock, randomFrom(seed + lives++))
   const links: CheckpointSummary[] = []
   for (let i = 0; i < count; i++) {

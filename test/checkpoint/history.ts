@@ -15,7 +15,7 @@ import { escapePart, IDENTITY_QUEUE_END } from '../../src/timer/identity.ts'
 import { ownerOf } from '../../src/timer/servicename.ts'
 import { dueKey, dueValue, orderTextOf, parseStored } from '../../src/timer/stored.ts'
 import { compareStored, decodeDigits, encodeCount, encodePair } from '../../src/timer/text.ts'
-import { inStore } from '../support/store.ts'
+import { inStore, type Store, spilled } from '../support/store.ts'
 
 interface Service {
   name: string
@@ -108,17 +108,19 @@ export class History {
   readonly #moments = new Map<number, Fold>()
   #now = new Fold()
   #engine: Engine | undefined
+  #store: Store | undefined
 
-  /** A history begins where nothing has been committed; the directory's store must be open in this process. */
-  static async of(directory: string): Promise<History> {
+  /** A history begins where nothing has been committed; the store is that of the directory. */
+  static async of(store: Store, directory: string): Promise<History> {
     const history = new History()
     history.#moments.set(1, history.#now.copy())
-    await history.attach(directory)
+    await history.attach(store, directory)
     return history
   }
 
   /** Opens a second handle of the LevelDB: `detach` closes it, before the store is closed. */
-  async attach(directory: string): Promise<void> {
+  async attach(store: Store, directory: string): Promise<void> {
+    this.#store = store
     this.#engine = await openClassicEngine(await realpath(directory), checkOptions({}).engine, true)
   }
 
@@ -145,6 +147,7 @@ export class History {
       this.#moments.set(newest + 1, this.#now.copy())
     }
     const moment = this.at(this.newest)
+    await spilled(this.#store!)
     assert.equal(await readSpace(this.#engine!, 't'), inOrder(moment.timers))
     return moment
   }

@@ -96,7 +96,7 @@ test('from before the first commit on', async () => {
   await withDirectory(async (parent) => {
     const [directory, checkpoints] = [join(parent, 'store'), join(parent, 'checkpoints')]
     const store = await openStore(directory)
-    const history = await History.of(directory)
+    const history = await History.of(store, directory)
     assert.is((await store.checkpoint(checkpoints, { incremental: true })).version, 1)
     const { eventTime } = await store.service('first')
     for (let i = 0; i < 4; i++) await eventTime.register({ key: `${i}`, timestamp: i })

@@ -45,7 +45,7 @@ export async function withLife(
     const [directory, checkpoints] = [join(parent, 'store'), join(parent, 'checkpoints')] as const
     const open = () => openStore(directory, { ...options, clock })
     let store = await open()
-    const history = await History.of(directory)
+    const history = await History.of(store, directory)
     const life = await Life.of(store, clock, randomFrom(seed + number), lifeOptions)
     let restored = 0
     const take = async (options: object = { incremental: true }) => {
@@ -66,7 +66,7 @@ export async function withLife(
       await store.close()
       await between()
       store = await open()
-      await history.attach(directory)
+      await history.attach(store, directory)
       if (livesOn) await life.reopened(store)
     }
     const kill = async () => {

@@ -6,6 +6,7 @@ import type { Entry, ScanRange } from '../../src/engine/engine.ts'
 import { DueTimer } from '../../src/firing/due.ts'
 import { DueWindow } from '../../src/firing/window.ts'
 import { MIN_WINDOW_PAGE_TIMERS } from '../../src/limits.ts'
+import { RecentTimers } from '../../src/log/recent.ts'
 import { ServiceState } from '../../src/log/state.ts'
 import { keyPrefix } from '../../src/timer/identity.ts'
 import { dueKey, dueValue, orderTextOf } from '../../src/timer/stored.ts'
@@ -47,6 +48,7 @@ async function slowWindow(stored: DueTimer[]) {
   state.decided.low = stored[0]?.timestamp ?? 0
   const window = new DueWindow(
     engine,
+    new RecentTimers(1 << 20),
     state,
     () => {},
     (key) => assert.unreachable(key),

@@ -6,6 +6,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { StepCall, TimerCall } from '../../src/log/calls.ts'
 import { CommitPipeline } from '../../src/log/pipeline.ts'
+import { RecentTimers } from '../../src/log/recent.ts'
 import { LogRetention } from '../../src/log/retention.ts'
 import { type ServiceState, StoreState } from '../../src/log/state.ts'
 import { keyPrefix, queuePrefix } from '../../src/timer/identity.ts'
@@ -25,6 +26,7 @@ test('commits and calls are let go when they are written, though others are alwa
     engine: await SlowEngine.open(() => TURNS),
     state: new StoreState('store', 128),
     retention: new LogRetention(1 << 20, 0),
+    recent: new RecentTimers(1 << 20),
     flushToDisk: true,
     now: () => 0,
     newestSnapshot: () => 0,

@@ -7,6 +7,7 @@ import { TidemarkError } from '../../src/errors.ts'
 import type { Call, TimerCall } from '../../src/log/calls.ts'
 import type { Commit } from '../../src/log/events.ts'
 import { CommitPipeline } from '../../src/log/pipeline.ts'
+import { RecentTimers } from '../../src/log/recent.ts'
 import { LogRetention } from '../../src/log/retention.ts'
 import { type ServiceState, StoreState } from '../../src/log/state.ts'
 import { loadState } from '../../src/log/tail.ts'
@@ -29,6 +30,7 @@ async function openPipeline(turns: () => number) {
     engine,
     state,
     retention: new LogRetention(WRITE_BUFFER_BYTES, 0),
+    recent: new RecentTimers(WRITE_BUFFER_BYTES),
     flushToDisk: true,
     now: () => 0,
     newestSnapshot: () => 0,
@@ -156,6 +158,7 @@ test('3. calls take effect in their order, whatever the timing of reads and writ
       commits.map((commit) => commit.version).filter((version, i, all) => version !== all[i - 1]),
       Array.from({ length: state.appliedVersion }, (_, i) => i + 1),
     )
+    await pipeline.spill()
     const stored = await engine.scan({ from: 't', to: 'u', limit: 10_000 }).read()
     assert.equal(stored.map(([identity]) => identity).sort(), [...standing].sort())
     const record = {

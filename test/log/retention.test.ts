@@ -38,7 +38,9 @@ class Model {
     const version = ++this.version
     this.entries.set(version, size)
     this.written += size
-    this.retention.add(version, this.retention.wantsAnchor(version), size, size * 3)
+    this.retention.add(version, this.retention.wantsAnchor(version), size)
+    this.retention.wrote(size * 3)
+    if (version % 3 === 0) this.retention.spilled(version)
     for (const [hold, { began }] of this.holds) {
       if (this.written - began > hold.maxCharacters) this.holds.delete(hold)
     }
@@ -72,8 +74,9 @@ class Model {
     const { oldest, tail, bytes, anchor } = this.retention
     const again = new LogRetention(1000, tail - 1)
     for (let version = tail; version <= this.version; version++) {
-      again.add(version, version === anchor, this.entries.get(version)!, this.entries.get(version)! * 3)
+      again.add(version, version === anchor, this.entries.get(version)!)
     }
+    again.spilled(this.version)
     again.reopened({ oldest, tail, characters: bytes }, Number.POSITIVE_INFINITY)
     this.holds.clear()
     this.retention = again
@@ -150,9 +153,9 @@ test('a hold ends by itself when the log since has outgrown it, and tells', () =
   let freed = 0
   retention.onFree = () => freed++
   const hold = retention.hold(1, 500)
-  for (let version = 1; version <= 5; version++) retention.add(version, version === 1, 100, 100)
+  for (let version = 1; version <= 5; version++) retention.add(version, version === 1, 100)
   assert.is(freed, 0)
-  retention.add(6, false, 1, 1)
+  retention.add(6, false, 1)
   assert.is(freed, 1)
   // It is over: to release it is harmless.
   retention.release(hold)

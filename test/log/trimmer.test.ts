@@ -6,6 +6,7 @@ import { LOG_TRIM_SLICE_ENTRIES } from '../../src/limits.ts'
 import type { Call } from '../../src/log/calls.ts'
 import type { Commit } from '../../src/log/events.ts'
 import { CommitPipeline } from '../../src/log/pipeline.ts'
+import { RecentTimers } from '../../src/log/recent.ts'
 import { type LogHold, LogRetention } from '../../src/log/retention.ts'
 import { type ServiceState, StoreState } from '../../src/log/state.ts'
 import { LogTrimmer } from '../../src/log/trimmer.ts'
@@ -41,6 +42,7 @@ async function benchOf(delay: () => number = () => 0): Promise<Bench> {
     engine,
     state,
     retention,
+    recent: new RecentTimers(10),
     flushToDisk: false,
     now: () => 0,
     newestSnapshot: () => 0,

@@ -25,6 +25,8 @@ test('a replace whose n-th read fails ends the store with what was there, or wit
     const location = join(directory, `${n}`)
     const { store, processingTime } = await openStore(platform, location)
     for (const timestamp of [1, 2]) await processingTime.register({ key: 'a', timestamp })
+    // Listed, they are in the key spaces: what is recent is not read.
+    await all(processingTime.list())
     platform.engine(location).failRead = n
     const outcome = await processingTime.replace({ key: 'a', timestamp: 3 }).then(
       () => 'done',
@@ -95,6 +97,7 @@ test('a context whose reads fail tells its handler TIDEMARK_FAILED, and the time
     },
   })
   await processingTime.register({ key: 'a', timestamp: 1 })
+  await all(processingTime.list())
   for (let i = 0; i < 5; i++) await clock.advanceBy(1000)
   assert.equal(codes, ['TIDEMARK_FAILED', 'TIDEMARK_FAILED'])
   assert.is(processingTime.count, 0)

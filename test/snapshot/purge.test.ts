@@ -7,6 +7,7 @@ import type { Engine, Entry, ScanRange } from '../../src/engine/engine.ts'
 import { END, RETIRED } from '../../src/engine/keyspaces.ts'
 import type { Call } from '../../src/log/calls.ts'
 import { CommitPipeline } from '../../src/log/pipeline.ts'
+import { RecentTimers } from '../../src/log/recent.ts'
 import { LogRetention } from '../../src/log/retention.ts'
 import { type ServiceState, StoreState } from '../../src/log/state.ts'
 import { takeCut } from '../../src/snapshot/cut.ts'
@@ -63,6 +64,7 @@ class Parts {
       engine,
       state,
       retention: new LogRetention(1 << 20, 0),
+      recent: new RecentTimers(1 << 20),
       flushToDisk: true,
       now: () => 0,
       newestSnapshot: () => retired.newest,

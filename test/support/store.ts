@@ -60,6 +60,11 @@ export async function verified(store: Store): Promise<void> {
   assert.equal(await store.verify(), [])
 }
 
+/** Resolves when what was committed is in the key spaces: a snapshot is read from those. */
+export async function spilled(store: Store): Promise<void> {
+  await (await store.snapshot()).release()
+}
+
 /** Opens the store of a directory for `body`, verifies and closes it. */
 export async function inStore<T>(
   directory: string,

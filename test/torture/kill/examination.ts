@@ -14,7 +14,7 @@ import { ownerOf } from '../../../src/timer/servicename.ts'
 import { parseStored } from '../../../src/timer/stored.ts'
 import { assertRestored, type Moment } from '../../checkpoint/history.ts'
 import { copyAsCrashed } from '../../support/crash.ts'
-import { inStore, openStore, type Store, verified } from '../../support/store.ts'
+import { inStore, openStore, type Store, spilled, verified } from '../../support/store.ts'
 import type { Chronicle } from './chronicle.ts'
 import { type Content, contentOf, digestOf, NO_WATERMARK } from './content.ts'
 import { plannedOf } from './definitions.ts'
@@ -93,6 +93,7 @@ async function examineStore(examined: Examined): Promise<{ moment: Moment; settl
     // What an opening that died had kept, the next one removes.
     const kept = (await readdir(places.store)).filter((name) => name.startsWith('TIDEMARK.kept'))
     assert.equal(kept, [])
+    await spilled(store)
     const engine = await openClassicEngine(await realpath(places.store), checkOptions({}).engine, true)
     const moment = await chronicle.check(engine).finally(() => engine.close())
     const content = contentIn(moment)
@@ -124,6 +125,7 @@ async function examineAgain(store: Store, location: string, moment: Moment): Pro
     assert.ok(second.stats().version <= store.stats().version)
     assert.ok(second.stats().version >= moment.version - 1)
     assert.equal(second.stats().services, store.stats().services)
+    await spilled(second)
     const engine = await openClassicEngine(await realpath(copy), checkOptions({}).engine, true)
     const timers = await engine
       .scan({ from: 't', to: 't\u{10ffff}', limit: 1_000_000 })

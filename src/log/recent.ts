@@ -1,0 +1,188 @@
+/**
+ * What recent commits made of timers: it is in the log, and not in the `timers` and `due` spaces yet. Most timers are
+ * cancelled or moved soon; those never cost more than their lines in the log.
+ *
+ * - A table is filled by commits that are durable. When it is large it is *spilled*: written to the spaces in slices, each
+ *   in the batch of a later commit, so that there is one write at a time, and more is spilled than is added.
+ * - What is recent is seen before the spaces are: whoever reads those alone spills first (CommitPipeline.spill). A running
+ *   snapshot needs no more than that at its cut: what is retired later is put at once, with its commit.
+ * - A table stays until the commit that wrote its last slice is durable. A process that dies leaves its events to the log,
+ *   which is read again when the store is opened: to put what stands twice is harmless.
+ */
+import type { Engine, EngineBatch } from '../engine/engine.ts'
+import {
+  MAX_SPILLED_ALONG_TIMERS,
+  MAX_TABLES_TO_SPILL,
+  MIN_SPILLED_ALONG_TIMERS,
+  RECENT_LOG_WRITE_BUFFERS,
+  RECENT_WRITE_BUFFERS,
+  SPILL_SLICE_TIMERS,
+  SPILLED_ALONG_SHARE,
+} from '../limits.ts'
+import type { StoredTimer } from '../timer/stored.ts'
+import type { Changes } from './draft.ts'
+import type { DuePosition } from './dueruns.ts'
+import type { Commit, TimerEvent } from './events.ts'
+import { RecentTable, type SpilledSlice, standingAfter } from './recenttable.ts'
+import type { QueueState } from './state.ts'
+
+/** What a batch takes along of a spill. */
+export interface Spilled {
+  characters: number
+  removedTimers: number
+  removedCharacters: number
+  /** The table that ends with it. */
+  table: RecentTable | undefined
+}
+
+export class RecentTimers implements Changes {
+  readonly #maxBytes: number
+  readonly #maxLogCharacters: number
+  /** The one that is filled. */
+  #open = new RecentTable()
+  /** Those that are spilled, oldest first; the first `#written` are in batches that are on their way. */
+  #closed: RecentTable[] = []
+  #written = 0
+  /** Timers of those tables, when the last of them was closed. */
+  #toSpill = 0
+
+  /** @param writeBufferBytes LevelDB's: what is recent takes as much memory as that takes at most. */
+  constructor(writeBufferBytes: number) {
+    this.#maxBytes = writeBufferBytes * RECENT_WRITE_BUFFERS
+    this.#maxLogCharacters = writeBufferBytes * RECENT_LOG_WRITE_BUFFERS
+  }
+
+  get(identity: string): StoredTimer | null | undefined {
+    const event = this.#newest(identity)
+    return event === undefined ? undefined : standingAfter(event)
+  }
+
+  changedOf(part: string): readonly string[] {
+    const identities: string[] = []
+    this.#open.addIdentitiesOf(part, identities)
+    for (const table of this.#closed) table.addIdentitiesOf(part, identities)
+    return identities
+  }
+
+  /** Adds what a commit did, now that it is durable. */
+  applied({ version, events }: Commit, logCharacters: number): void {
+    const open = this.#open
+    for (const event of events) if ('queue' in event) open.add(event)
+    open.committed(version, logCharacters)
+    const isLarge = open.bytes > this.#maxBytes || open.logCharacters > this.#maxLogCharacters
+    if (isLarge) this.close()
+  }
+
+  /** Adds what the log says of a commit that may be in the spaces, or in part; in order of versions. */
+  readAgain(version: number, events: Iterable<TimerEvent>, logCharacters: number): void {
+    for (const event of events) this.#open.add(event, false)
+    this.#open.committed(version, logCharacters)
+  }
+
+  /** Begins a new table: what is recent now is spilled. Returns the newest that is; undefined: nothing is recent. */
+  close(): RecentTable | undefined {
+    if (this.#open.newestVersion > 0) {
+      this.#closed.push(this.#open)
+      this.#toSpill = 0
+      for (const table of this.#closed) this.#toSpill += table.timers
+      this.#open = new RecentTable()
+    }
+    return this.#closed.at(-1)
+  }
+
+  /** Whether a table is still to be spilled, or on its way. */
+  has(table: RecentTable): boolean {
+    return this.#closed.includes(table)
+  }
+
+  /** Whether everything is in the spaces. */
+  get isEmpty(): boolean {
+    return this.#open.newestVersion === 0 && this.#closed.length === 0
+  }
+
+  /** Whether there is more to spill than what is on its way. */
+  get isSpilling(): boolean {
+    return this.#written < this.#closed.length
+  }
+
+  /** Whether so much waits to be spilled that nothing else is to be committed before. */
+  get isBehind(): boolean {
+    return this.#closed.length - this.#written > MAX_TABLES_TO_SPILL
+  }
+
+  /** How many timers a commit is to spill along, so that all are spilled before the table that is filled is full. */
+  along(events: number, logCharacters: number): number {
+    const ofLog = (logCharacters / this.#maxLogCharacters) * this.#toSpill
+    const timers = MIN_SPILLED_ALONG_TIMERS + Math.ceil(Math.max(events, ofLog) * SPILLED_ALONG_SHARE)
+    return Math.min(timers, MAX_SPILLED_ALONG_TIMERS)
+  }
+
+  /** Puts up to `most` timers into a batch. Whoever writes it tells when it is durable. */
+  spill(batch: EngineBatch, most: number): Spilled | undefined {
+    const table = this.#closed[this.#written]
+    if (table === undefined) return undefined
+    const hasGone = (identity: string) => this.get(identity) === null
+    const slice: SpilledSlice | undefined = table.spill(batch, most, hasGone)
+    const isWhole = slice === undefined || slice.timers < most
+    if (isWhole) this.#written++
+    return {
+      characters: slice?.characters ?? 0,
+      removedTimers: slice?.removedTimers ?? 0,
+      removedCharacters: slice?.removedCharacters ?? 0,
+      table: isWhole ? table : undefined,
+    }
+  }
+
+  /** Notes that a batch is durable; returns the version up to which everything is in the spaces now, if that rose. */
+  spilled({ table }: Spilled): number | undefined {
+    if (table === undefined) return undefined
+    // Batches are written in order.
+    this.#closed.shift()
+    this.#written--
+    return table.newestVersion
+  }
+
+  /** The first recent timers of a queue behind a position, in firing order: `most` at most. */
+  due(queue: QueueState, after: DuePosition, most: number): TimerEvent[] {
+    const isNewest = (event: TimerEvent) => this.#newest(event.identity) === event
+    const tables = [...this.#closed, this.#open]
+    const found = tables
+      .map((table) => table.due(queue, after, most, isNewest))
+      .filter(({ length }) => length > 0)
+    if (found.length < 2) return found[0] ?? []
+    return merged(found).slice(0, most)
+  }
+
+  /** Prepares `due`: where much was registered in no order this takes a while. */
+  async prepareDue(queue: QueueState): Promise<void> {
+    for (const table of [...this.#closed, this.#open]) await table.prepareDue(queue)
+  }
+
+  /** Writes everything to the spaces; for who writes alone. `onWritten` hears of each batch. */
+  async spillAll(engine: Engine, onWritten: (spilled: Spilled) => void): Promise<void> {
+    this.close()
+    while (this.isSpilling) {
+      const batch = engine.batch()
+      const spilled = this.spill(batch, SPILL_SLICE_TIMERS)!
+      // A table may end with nothing left to put.
+      if (spilled.characters + spilled.removedTimers > 0) await engine.write(batch, false)
+      onWritten(spilled)
+    }
+  }
+
+  #newest(identity: string): TimerEvent | undefined {
+    const event = this.#open.event(identity)
+    if (event !== undefined) return event
+    for (let i = this.#closed.length - 1; i >= 0; i--) {
+      const older = this.#closed[i]!.event(identity)
+      if (older !== undefined) return older
+    }
+    return undefined
+  }
+}
+
+function merged(lists: TimerEvent[][]): TimerEvent[] {
+  return lists
+    .flat()
+    .sort((a, b) => a.timestamp - b.timestamp || (a.timer.orderText < b.timer.orderText ? -1 : 1))
+}

@@ -1,0 +1,238 @@
+/**
+ * A table of recent timers: the newest event of each timer that the commits of some time touched. Those events are in the
+ * log, and not in the `timers` and `due` spaces yet.
+ *
+ * - By key: mostly a key has one timer, and then its event stands for itself.
+ * - A timer that came and went while the table was open leaves nothing of itself: it is never written to the spaces.
+ * - What may be *below* (in an older table, or in the spaces) is known of each timer, with the `due` entries that go.
+ * - Once it is spilled nothing is added to it: it goes to the spaces in slices, by whole timers.
+ */
+import type { EngineBatch } from '../engine/engine.ts'
+import { invariant } from '../errors.ts'
+import { keyPart } from '../timer/identity.ts'
+import { dueKey, type StoredTimer } from '../timer/stored.ts'
+import { putTimer } from './apply.ts'
+import { type DuePosition, DueRuns } from './dueruns.ts'
+import type { TimerEvent } from './events.ts'
+import type { QueueState } from './state.ts'
+
+/** What an event takes in memory besides its texts, about: objects, places in maps and runs. */
+const EVENT_BYTES = 256
+/** What a `due` entry has besides an identity: create version and place, checksum. */
+const DUE_CHARACTERS = 16
+const NOTHING: readonly string[] = []
+
+/** What a slice of a spill wrote. */
+export interface SpilledSlice {
+  timers: number
+  /** Characters put, about. */
+  characters: number
+  /** Timers that went, and the characters of their entries. */
+  removedTimers: number
+  removedCharacters: number
+}
+
+export class RecentTable {
+  readonly #byKey = new Map<string, TimerEvent | Map<string, TimerEvent>>()
+  /** Timers that may be below, and the keys of those `due` entries there that are to go. */
+  readonly #below = new Map<string, readonly string[]>()
+  readonly #due = new Map<QueueState, DueRuns>()
+  #timers = 0
+  #bytes = 0
+  #logCharacters = 0
+  /** The newest commit that it knows. */
+  newestVersion = 0
+  #unspilled: Iterator<TimerEvent> | undefined
+
+  get timers(): number {
+    return this.#timers
+  }
+
+  /** About what it takes in memory. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Characters of its commits' part of the log, which is kept until it is spilled. */
+  get logCharacters(): number {
+    return this.#logCharacters
+  }
+
+  /** Notes a commit whose events were added, and how long its log entry is. */
+  committed(version: number, logCharacters: number): void {
+    this.newestVersion = version
+    this.#logCharacters += logCharacters
+  }
+
+  event(identity: string): TimerEvent | undefined {
+    return eventIn(this.#byKey.get(keyPart(identity)), identity)
+  }
+
+  /** Adds each timer of a key to `identities`; `part`: their part up to the NUL behind the key. */
+  addIdentitiesOf(part: string, identities: string[]): void {
+    const known = this.#byKey.get(part)
+    if (known === undefined) return
+    if (known instanceof Map) for (const identity of known.keys()) identities.push(identity)
+    else identities.push(known.identity)
+  }
+
+  /** `isNew`: what it registers is nowhere below; where the log is read again, nobody knows. */
+  add(event: TimerEvent, isNew = true): void {
+    const { identity, queue } = event
+    const part = keyPart(identity)
+    const known = this.#byKey.get(part)
+    const before = eventIn(known, identity)
+    switch (event.kind) {
+      case 'register':
+        if (!isNew && before === undefined) this.#below.set(identity, NOTHING)
+        this.#put(part, known, before, event)
+        this.#dueOf(queue).add(event)
+        break
+      case 'payload':
+        if (before === undefined) this.#below.set(identity, NOTHING)
+        this.#put(part, known, before, event)
+        this.#dueOf(queue).add(event)
+        break
+      default:
+        if (before !== undefined) invariant(isStanding(before), 'a timer went twice')
+        this.#remove(part, known, before, event)
+    }
+  }
+
+  #remove(
+    part: string,
+    known: TimerEvent | Map<string, TimerEvent> | undefined,
+    before: TimerEvent | undefined,
+    event: TimerEvent,
+  ): void {
+    const { identity, queue } = event
+    const below = before === undefined ? NOTHING : this.#below.get(identity)
+    if (below === undefined) {
+      this.#forget(part, known, before!)
+    } else {
+      const due = event.dueKey ?? dueKey(identity, event.timer.orderText)
+      this.#below.set(identity, [...below, due])
+      this.#put(part, known, before, event)
+    }
+    if (before !== undefined) this.#due.get(queue)?.remove((other) => this.event(other.identity) === other)
+  }
+
+  #put(
+    part: string,
+    known: TimerEvent | Map<string, TimerEvent> | undefined,
+    before: TimerEvent | undefined,
+    event: TimerEvent,
+  ): void {
+    if (before === undefined) this.#timers++
+    this.#bytes += bytesOf(event) - (before === undefined ? 0 : bytesOf(before))
+    if (known === undefined || known === before) this.#byKey.set(part, event)
+    else if (known instanceof Map) known.set(event.identity, event)
+    else {
+      this.#byKey.set(
+        part,
+        new Map([
+          [known.identity, known],
+          [event.identity, event],
+        ]),
+      )
+    }
+  }
+
+  #forget(part: string, known: TimerEvent | Map<string, TimerEvent> | undefined, event: TimerEvent): void {
+    this.#timers--
+    this.#bytes -= bytesOf(event)
+    if (!(known instanceof Map)) this.#byKey.delete(part)
+    else if (known.delete(event.identity) && known.size === 0) this.#byKey.delete(part)
+  }
+
+  #dueOf(queue: QueueState): DueRuns {
+    let runs = this.#due.get(queue)
+    if (runs === undefined) {
+      runs = new DueRuns()
+      this.#due.set(queue, runs)
+    }
+    return runs
+  }
+
+  async prepareDue(queue: QueueState): Promise<void> {
+    await this.#due.get(queue)?.prepare()
+  }
+
+  /** The first timers of a queue behind a position, as the table alone knows them. */
+  due(
+    queue: QueueState,
+    after: DuePosition,
+    most: number,
+    isNewest: (event: TimerEvent) => boolean,
+  ): TimerEvent[] {
+    return this.#due.get(queue)?.take(after, most, isNewest) ?? []
+  }
+
+  /**
+   * Puts the next timers into a batch: the end state of each. `hasGone` tells of a timer that a newer table removes: it is
+   * not put, and what is below goes now, for that is older still. Returns undefined where all are put.
+   */
+  spill(batch: EngineBatch, most: number, hasGone: (identity: string) => boolean): SpilledSlice | undefined {
+    this.#unspilled ??= this.#events()
+    const slice: SpilledSlice = { timers: 0, characters: 0, removedTimers: 0, removedCharacters: 0 }
+    while (slice.timers < most) {
+      const next = this.#unspilled.next()
+      if (next.done === true) return slice.timers === 0 ? undefined : slice
+      this.#spillOne(batch, next.value, hasGone, slice)
+      slice.timers++
+    }
+    return slice
+  }
+
+  #spillOne(
+    batch: EngineBatch,
+    event: TimerEvent,
+    hasGone: (identity: string) => boolean,
+    slice: SpilledSlice,
+  ): void {
+    const { identity, timestamp, timer, queue } = event
+    const below = this.#below.get(identity)
+    for (const key of below ?? NOTHING) {
+      batch.del(key)
+      slice.removedTimers++
+      slice.removedCharacters += 2 * identity.length + timer.value.length + DUE_CHARACTERS
+    }
+    if (isStanding(event) && !hasGone(identity)) {
+      if (timestamp > queue.storedHigh) queue.storedHigh = timestamp
+      slice.characters += putTimer(batch, identity, timer)
+      if (event.kind === 'payload') slice.removedCharacters += timer.value.length
+    } else if (below !== undefined) {
+      batch.del(identity)
+      if (isStanding(event)) batch.del(dueKey(identity, timer.orderText))
+      slice.characters += 2 * identity.length
+    }
+  }
+
+  *#events(): Generator<TimerEvent> {
+    for (const known of this.#byKey.values()) {
+      if (known instanceof Map) yield* known.values()
+      else yield known
+    }
+  }
+}
+
+/** What stands after an event; null: nothing does. */
+export function standingAfter(event: TimerEvent): StoredTimer | null {
+  return isStanding(event) ? event.timer : null
+}
+
+export function isStanding({ kind }: TimerEvent): boolean {
+  return kind === 'register' || kind === 'payload'
+}
+
+function eventIn(
+  known: TimerEvent | Map<string, TimerEvent> | undefined,
+  identity: string,
+): TimerEvent | undefined {
+  if (known instanceof Map) return known.get(identity)
+  return known?.identity === identity ? known : undefined
+}
+
+function bytesOf({ identity, timer }: TimerEvent): number {
+  return EVENT_BYTES + identity.length + timer.value.length
+}
