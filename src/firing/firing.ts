@@ -121,7 +121,8 @@ export class Firing {
     pass.then(
       () => this.#rescheduleSoon(),
       (error) => {
-        // A failed store tells its callers itself.
+        // A failed store tells its callers itself; one that closed under a pass has not failed.
+        if ((error as TidemarkError).code === 'TIDEMARK_CLOSED') return
         if (this.#parts.pipeline.failure === undefined) this.#parts.pipeline.fail(error)
       },
     )

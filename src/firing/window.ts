@@ -167,8 +167,9 @@ export class DueWindow {
       // Both are seen as they are at one moment; what comes and goes while the one is read is noted.
       const scan = this.#engine.scan({ after: this.#end, to, limit })
       const recent = this.#recent.due(this.#queue, positionOf(this.#end), limit)
+      const standingOf = this.#recent.view()
       const entries = await scan.read()
-      this.#extend(this.#pageOf(entries, recent, limit), departed)
+      this.#extend(this.#pageOf(entries, recent, standingOf, limit), departed)
     } finally {
       this.#arrivals = undefined
       this.#departed = undefined
@@ -177,7 +178,12 @@ export class DueWindow {
   }
 
   /** A page of both: up to where the one that has more beyond its limit ends. */
-  #pageOf(entries: readonly Entry[], recent: readonly TimerEvent[], limit: number): Page {
+  #pageOf(
+    entries: readonly Entry[],
+    recent: readonly TimerEvent[],
+    standingOf: ReturnType<RecentTimers['view']>,
+    limit: number,
+  ): Page {
     const stored: DueTimer[] = []
     for (const [key, value] of entries) {
       const due = parseDue(key, value)
@@ -186,7 +192,7 @@ export class DueWindow {
         continue
       }
       const { identity, orderText } = due
-      const newest = this.#recent.get(identity)
+      const newest = standingOf(identity)
       // It went, or went and came again, and the space does not have that yet.
       if (newest !== undefined && newest?.orderText !== orderText) continue
       const timestamp = decodeTimestamp(key, IDENTITY_QUEUE_END)

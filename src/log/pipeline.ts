@@ -60,6 +60,8 @@ export class CommitPipeline {
   #writing: CommitUnderWay | undefined
   #pumpScheduled = false
   #failure: TidemarkError | undefined
+  /** Called when nothing is being written any more. */
+  #onIdle: (() => void) | undefined
   /** Why no more calls are taken while those made before are written. */
   #ending: TidemarkError | undefined
 
@@ -111,6 +113,12 @@ export class CommitPipeline {
     const written = this.barrier().catch(() => {})
     this.#ending = new TidemarkError('TIDEMARK_CLOSED', 'the store is closed: open it again')
     await written
+    // What only spills answers nobody, and may still be on its way.
+    if (this.#failure === undefined && this.#writing !== undefined) {
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve
+      })
+    }
     const healthy = this.#failure === undefined
     this.#failure ??= this.#ending
     return healthy
@@ -200,6 +208,7 @@ export class CommitPipeline {
     }
     for (const call of this.#queue.takeAll()) call.settle?.reject(this.#failure)
     this.#letDecide()
+    this.#onIdle?.()
     this.#parts.onFailed(this.#failure)
   }
 
@@ -240,7 +249,7 @@ export class CommitPipeline {
     const nothingUnderWay = this.#writing === undefined && this.#prepared === undefined
     try {
       this.#takeCuts()
-      if (this.#parts.recent.isBehind) {
+      if (this.#parts.recent.isBehind && this.#ending === undefined) {
         if (this.#prepared === undefined) this.#catchUp()
         return
       }
@@ -356,6 +365,7 @@ export class CommitPipeline {
     if (next !== undefined && next.batch === undefined) this.#startWrite(next)
     this.#letDecide()
     this.#schedulePump()
+    if (this.#writing === undefined) this.#onIdle?.()
   }
 
   #letDecide(): void {

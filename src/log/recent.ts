@@ -57,6 +57,17 @@ export class RecentTimers implements Changes {
     return event === undefined ? undefined : standingAfter(event)
   }
 
+  /** What is recent now: it goes on to tell of it when it is spilled, for who has read the spaces before that. */
+  view(): (identity: string) => StoredTimer | null | undefined {
+    const tables = [this.#open, ...this.#closed.toReversed()]
+    return (identity) => {
+      const standing = this.get(identity)
+      if (standing !== undefined) return standing
+      const event = newestIn(tables, identity)
+      return event === undefined ? undefined : standingAfter(event)
+    }
+  }
+
   changedOf(part: string): readonly string[] {
     const identities: string[] = []
     this.#open.addIdentitiesOf(part, identities)
@@ -179,6 +190,14 @@ export class RecentTimers implements Changes {
     }
     return undefined
   }
+}
+
+function newestIn(newestFirst: readonly RecentTable[], identity: string): TimerEvent | undefined {
+  for (const table of newestFirst) {
+    const event = table.event(identity)
+    if (event !== undefined) return event
+  }
+  return undefined
 }
 
 function merged(lists: TimerEvent[][]): TimerEvent[] {
