@@ -127,6 +127,7 @@ async function readShort(
   recent: RecentTimers,
   ranges: Ranges,
 ): Promise<void> {
+  await recent.prepareKeys()
   const recentIdentities = short.map(({ call: { prefix } }) =>
     recent.changedOf(keyPart(prefix)).filter((identity) => identity.startsWith(prefix)),
   )

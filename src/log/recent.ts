@@ -46,6 +46,9 @@ export class RecentTimers implements Changes {
   /** Timers of those tables, when the last of them was closed. */
   #toSpill = 0
 
+  /** Tables are indexed by key as they are filled once somebody asked. */
+  #isAskedByKey = false
+
   /** @param writeBufferBytes LevelDB's: what is recent takes as much memory as that takes at most. */
   constructor(writeBufferBytes: number) {
     this.#maxBytes = writeBufferBytes * RECENT_WRITE_BUFFERS
@@ -69,10 +72,16 @@ export class RecentTimers implements Changes {
   }
 
   changedOf(part: string): readonly string[] {
+    this.#isAskedByKey = true
     const identities: string[] = []
     this.#open.addIdentitiesOf(part, identities)
     for (const table of this.#closed) table.addIdentitiesOf(part, identities)
     return identities
+  }
+
+  /** Prepares `changedOf`: the first time it takes a while. */
+  async prepareKeys(): Promise<void> {
+    for (const table of [...this.#closed, this.#open]) await table.index().prepare()
   }
 
   /** Adds what a commit did, now that it is durable. */
@@ -97,6 +106,7 @@ export class RecentTimers implements Changes {
       this.#toSpill = 0
       for (const table of this.#closed) this.#toSpill += table.timers
       this.#open = new RecentTable()
+      if (this.#isAskedByKey) this.#open.index()
     }
     return this.#closed.at(-1)
   }

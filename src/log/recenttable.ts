@@ -2,18 +2,17 @@
  * A table of recent timers: the newest event of each timer that the commits of some time touched. Those events are in the
  * log, and not in the `timers` and `due` spaces yet.
  *
- * - By key: mostly a key has one timer, and then its event stands for itself.
  * - A timer that came and went while the table was open leaves nothing of itself: it is never written to the spaces.
  * - What may be *below* (in an older table, or in the spaces) is known of each timer, with the `due` entries that go.
  * - Once it is spilled nothing is added to it: it goes to the spaces in slices, by whole timers.
  */
 import type { EngineBatch } from '../engine/engine.ts'
 import { invariant } from '../errors.ts'
-import { keyPart } from '../timer/identity.ts'
 import { dueKey, type StoredTimer } from '../timer/stored.ts'
 import { putTimer } from './apply.ts'
 import { type DuePosition, DueRuns } from './dueruns.ts'
 import type { TimerEvent } from './events.ts'
+import { KeyIndex } from './keyindex.ts'
 import type { QueueState } from './state.ts'
 
 /** What an event takes in memory besides its texts, about: objects, places in maps and runs. */
@@ -33,11 +32,12 @@ export interface SpilledSlice {
 }
 
 export class RecentTable {
-  readonly #byKey = new Map<string, TimerEvent | Map<string, TimerEvent>>()
+  readonly #events = new Map<string, TimerEvent>()
+  /** Made when it is first asked for. */
+  #index: KeyIndex | undefined
   /** Timers that may be below, and the keys of those `due` entries there that are to go. */
   readonly #below = new Map<string, readonly string[]>()
   readonly #due = new Map<QueueState, DueRuns>()
-  #timers = 0
   #bytes = 0
   #logCharacters = 0
   /** The newest commit that it knows. */
@@ -45,7 +45,7 @@ export class RecentTable {
   #unspilled: Iterator<TimerEvent> | undefined
 
   get timers(): number {
-    return this.#timers
+    return this.#events.size
   }
 
   /** About what it takes in memory. */
@@ -65,84 +65,61 @@ export class RecentTable {
   }
 
   event(identity: string): TimerEvent | undefined {
-    return eventIn(this.#byKey.get(keyPart(identity)), identity)
+    return this.#events.get(identity)
   }
 
-  /** Adds each timer of a key to `identities`; `part`: their part up to the NUL behind the key. */
+  /** Adds the timers of a key to `identities`; `part`: their part up to the NUL behind the key. */
   addIdentitiesOf(part: string, identities: string[]): void {
-    const known = this.#byKey.get(part)
-    if (known === undefined) return
-    if (known instanceof Map) for (const identity of known.keys()) identities.push(identity)
-    else identities.push(known.identity)
+    this.index().collect(part, identities)
+  }
+
+  /** Its timers by key, from now on. */
+  index(): KeyIndex {
+    this.#index ??= new KeyIndex(this.#events.keys())
+    return this.#index
   }
 
   /** `isNew`: what it registers is nowhere below; where the log is read again, nobody knows. */
   add(event: TimerEvent, isNew = true): void {
     const { identity, queue } = event
-    const part = keyPart(identity)
-    const known = this.#byKey.get(part)
-    const before = eventIn(known, identity)
-    switch (event.kind) {
-      case 'register':
-        if (!isNew && before === undefined) this.#below.set(identity, NOTHING)
-        this.#put(part, known, before, event)
-        this.#dueOf(queue).add(event)
-        break
-      case 'payload':
-        if (before === undefined) this.#below.set(identity, NOTHING)
-        this.#put(part, known, before, event)
-        this.#dueOf(queue).add(event)
-        break
-      default:
-        if (before !== undefined) invariant(isStanding(before), 'a timer went twice')
-        this.#remove(part, known, before, event)
+    const before = this.#events.get(identity)
+    if (event.kind === 'delete' || event.kind === 'fire') {
+      if (before !== undefined) invariant(isStanding(before), 'a timer went twice')
+      this.#remove(before, event)
+      return
     }
+    if (before === undefined && !(isNew && event.kind === 'register')) this.#below.set(identity, NOTHING)
+    this.#put(before, event)
+    const due = this.#dueOf(queue)
+    due.add(event)
+    if (before !== undefined && isStanding(before)) this.#leaveOut(due)
   }
 
-  #remove(
-    part: string,
-    known: TimerEvent | Map<string, TimerEvent> | undefined,
-    before: TimerEvent | undefined,
-    event: TimerEvent,
-  ): void {
+  #remove(before: TimerEvent | undefined, event: TimerEvent): void {
     const { identity, queue } = event
     const below = before === undefined ? NOTHING : this.#below.get(identity)
     if (below === undefined) {
-      this.#forget(part, known, before!)
+      this.#events.delete(identity)
+      this.#index?.remove(identity)
+      this.#bytes -= bytesOf(before!)
     } else {
       const due = event.dueKey ?? dueKey(identity, event.timer.orderText)
-      this.#below.set(identity, [...below, due])
-      this.#put(part, known, before, event)
+      this.#below.set(identity, below.length === 0 ? [due] : [...below, due])
+      this.#put(before, event)
     }
-    if (before !== undefined) this.#due.get(queue)?.remove((other) => this.event(other.identity) === other)
+    if (before !== undefined) this.#leaveOut(this.#dueOf(queue))
   }
 
-  #put(
-    part: string,
-    known: TimerEvent | Map<string, TimerEvent> | undefined,
-    before: TimerEvent | undefined,
-    event: TimerEvent,
-  ): void {
-    if (before === undefined) this.#timers++
-    this.#bytes += bytesOf(event) - (before === undefined ? 0 : bytesOf(before))
-    if (known === undefined || known === before) this.#byKey.set(part, event)
-    else if (known instanceof Map) known.set(event.identity, event)
-    else {
-      this.#byKey.set(
-        part,
-        new Map([
-          [known.identity, known],
-          [event.identity, event],
-        ]),
-      )
-    }
+  #put(before: TimerEvent | undefined, event: TimerEvent): void {
+    this.#events.set(event.identity, event)
+    this.#bytes += bytesOf(event)
+    if (before !== undefined) this.#bytes -= bytesOf(before)
+    else this.#index?.add(event.identity)
   }
 
-  #forget(part: string, known: TimerEvent | Map<string, TimerEvent> | undefined, event: TimerEvent): void {
-    this.#timers--
-    this.#bytes -= bytesOf(event)
-    if (!(known instanceof Map)) this.#byKey.delete(part)
-    else if (known.delete(event.identity) && known.size === 0) this.#byKey.delete(part)
+  /** One of those that are due is not the newest of its timer any more. */
+  #leaveOut(due: DueRuns): void {
+    due.remove((event) => this.#events.get(event.identity) === event)
   }
 
   #dueOf(queue: QueueState): DueRuns {
@@ -173,7 +150,7 @@ export class RecentTable {
    * not put, and what is below goes now, for that is older still. Returns undefined where all are put.
    */
   spill(batch: EngineBatch, most: number, hasGone: (identity: string) => boolean): SpilledSlice | undefined {
-    this.#unspilled ??= this.#events()
+    this.#unspilled ??= this.#events.values()
     const slice: SpilledSlice = { timers: 0, characters: 0, removedTimers: 0, removedCharacters: 0 }
     while (slice.timers < most) {
       const next = this.#unspilled.next()
@@ -207,13 +184,6 @@ export class RecentTable {
       slice.characters += 2 * identity.length
     }
   }
-
-  *#events(): Generator<TimerEvent> {
-    for (const known of this.#byKey.values()) {
-      if (known instanceof Map) yield* known.values()
-      else yield known
-    }
-  }
 }
 
 /** What stands after an event; null: nothing does. */
@@ -223,14 +193,6 @@ export function standingAfter(event: TimerEvent): StoredTimer | null {
 
 export function isStanding({ kind }: TimerEvent): boolean {
   return kind === 'register' || kind === 'payload'
-}
-
-function eventIn(
-  known: TimerEvent | Map<string, TimerEvent> | undefined,
-  identity: string,
-): TimerEvent | undefined {
-  if (known instanceof Map) return known.get(identity)
-  return known?.identity === identity ? known : undefined
 }
 
 function bytesOf({ identity, timer }: TimerEvent): number {
