@@ -33,6 +33,9 @@ export const STEPS = [
   'commit.beforeWrite',
   'commit.afterWrite',
   'commit.afterAnswers',
+  // What recent commits did to timers, written to the key spaces by itself.
+  'spill.beforeBatch',
+  'spill.afterBatch',
   // What is removed behind the commits.
   'purge.beforeSlice',
   'purge.afterSlice',

@@ -200,10 +200,10 @@ class RecordingQueue implements ContextQueue {
   #isThere(identity: string): boolean {
     const own = this.#recording.effectOn(identity)
     if (own !== undefined) return own
-    const undecided = this.#parts.pipeline.undecided(identity)
+    const undecided = this.#parts.pipeline.standings.undecided(identity)
     if (undecided !== undefined) return undecided
     try {
-      return this.#parts.pipeline.standingNow(identity) !== undefined
+      return this.#parts.pipeline.standings.now(identity) !== undefined
     } catch (error) {
       throw readFailure(error)
     }
@@ -229,7 +229,7 @@ class RecordingQueue implements ContextQueue {
 
   async #identitiesNow(prefix: string): Promise<string[] | undefined> {
     try {
-      return await this.#parts.pipeline.identitiesNow(this.#queue, prefix)
+      return await this.#parts.pipeline.standings.behind(this.#queue, prefix)
     } catch (error) {
       throw readFailure(error)
     }

@@ -19,7 +19,7 @@ export async function removeIfOrphan(
   await pipeline.spill()
   const key = dueKey(identity, orderText)
   // The timer is read before its due entry: one that is removed in between is then missing from both.
-  const standing = pipeline.standingNow(identity)
+  const standing = pipeline.standings.now(identity)
   if (standing?.orderText === orderText || (await walkTo(engine, key)) === undefined) return undefined
   const walked = standing === undefined ? await walkTo(engine, identity) : undefined
   if (walked !== undefined && parseStored(identity, walked)?.orderText === orderText) {

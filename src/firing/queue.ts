@@ -211,7 +211,7 @@ export class QueueFiring implements QueueListener {
       identities.push(timer.identity)
     }
     if (timers.length === 0) return undefined
-    const standings = this.#parts.pipeline.standing(identities)
+    const standings = this.#parts.pipeline.standings.ofDue(identities)
     // Awaited in its turn; until then its failure is nobody's.
     standings.catch(() => {})
     return { timers, standings }
@@ -252,13 +252,13 @@ export class QueueFiring implements QueueListener {
         if (this.#removals.hasRegistered) await this.#settled(0)
         return true
       }
-      if (this.#parts.pipeline.isTouched(timer.identity)) {
+      if (this.#parts.pipeline.standings.isTouched(timer.identity)) {
         // A call made before its turn will remove or change it: that comes first.
         this.#giveBack(batch, i)
         await this.#parts.pipeline.barrier()
         return true
       }
-      const standing = timer.stale ? this.#parts.pipeline.standingNow(timer.identity) : standings[i]
+      const standing = timer.stale ? this.#parts.pipeline.standings.now(timer.identity) : standings[i]
       if (standing?.orderText !== timer.orderText) {
         this.window.putDown(timer)
         const orphan = await removeIfOrphan(this.#parts.engine, this.#parts.pipeline, timer)
@@ -338,7 +338,8 @@ export class QueueFiring implements QueueListener {
       )
     }
     // Registered anew by others while its handler ran, it may stay, and is then the next to fire.
-    if (timer.stale || this.#parts.pipeline.isTouched(timer.identity)) this.#removals.noteStaying(timer)
+    if (timer.stale || this.#parts.pipeline.standings.isTouched(timer.identity))
+      this.#removals.noteStaying(timer)
     this.#removals.begin(timer.finish(standing, recording?.calls))
     this.#handled++
     this.#parts.pipeline.submit(timer)

@@ -6,38 +6,27 @@
  * - A register at or below the end goes into the window when it is applied; a removal leaves it when it is decided.
  * - What a page brings may have been removed a moment before: a dispatcher reads each timer before it fires it.
  */
-import type { Engine, Entry } from '../engine/engine.ts'
-import { END } from '../engine/keyspaces.ts'
+import type { Engine } from '../engine/engine.ts'
 import {
   MAX_TIMESTAMP,
   MAX_WINDOW_PAGE_TIMERS,
   MAX_WINDOW_TIMERS,
   MIN_WINDOW_PAGE_TIMERS,
 } from '../limits.ts'
-import type { DuePosition } from '../log/dueruns.ts'
-import type { TimerEvent } from '../log/events.ts'
 import type { RecentTimers } from '../log/recent.ts'
 import type { QueueState } from '../log/state.ts'
 import { IDENTITY_QUEUE_END } from '../timer/identity.ts'
-import { parseDue } from '../timer/stored.ts'
-import { decodeTimestamp, encodeTimestamp, TIMESTAMP_CHARACTERS } from '../timer/text.ts'
+import { decodeTimestamp, encodeTimestamp } from '../timer/text.ts'
 import { DueTimer, isBefore } from './due.ts'
+import { type DuePage, type DuePageParts, readDuePage } from './duepage.ts'
 
 /** A window with fewer timers reads on while a drain runs. */
 const READ_AHEAD_BELOW_TIMERS = 1536
 
-/** Timers behind one another, and where what was read of them ends; undefined: there is nothing beyond. */
-interface Page {
-  timers: DueTimer[]
-  end: DuePosition | undefined
-}
-
 export class DueWindow {
-  readonly #engine: Engine
   readonly #recent: RecentTimers
   readonly #queue: QueueState
-  /** A `due` entry that cannot be read: reported, and passed over. */
-  readonly #onDamaged: (key: string) => void
+  readonly #pageParts: DuePageParts
   readonly #onRemoved: (timer: DueTimer) => void
   /** What pages brought, in order, from `#runAt` on; each page goes behind the one before. */
   #run: DueTimer[] = []
@@ -64,11 +53,12 @@ export class DueWindow {
     onRemoved: (timer: DueTimer) => void,
     onDamaged: (key: string) => void,
   ) {
-    this.#engine = engine
     this.#recent = recent
     this.#queue = queue
     this.#onRemoved = onRemoved
-    this.#onDamaged = onDamaged
+    const make = (identity: string, timestamp: number, orderText: string, dueKey?: string) =>
+      new DueTimer(queue, identity, timestamp, orderText, onRemoved, dueKey)
+    this.#pageParts = { engine, recent, queue, make, onDamaged }
     this.#end = `d${queue.prefix.slice(1)}${encodeTimestamp(queue.decided.low)}`
   }
 
@@ -157,19 +147,14 @@ export class DueWindow {
   async #readPage(): Promise<void> {
     const limit = this.#pageTimers
     this.#pageTimers = Math.min(limit * 2, MAX_WINDOW_PAGE_TIMERS)
-    const to = `d${this.#queue.prefix.slice(1, IDENTITY_QUEUE_END)}${END}`
     const arrivals: DueTimer[] = []
     const departed = new Set<string>()
     await this.#recent.prepareDue(this.#queue)
     this.#arrivals = arrivals
     this.#departed = departed
     try {
-      // Both are seen as they are at one moment; what comes and goes while the one is read is noted.
-      const scan = this.#engine.scan({ after: this.#end, to, limit })
-      const recent = this.#recent.due(this.#queue, positionOf(this.#end), limit)
-      const standingOf = this.#recent.view()
-      const entries = await scan.read()
-      this.#extend(this.#pageOf(entries, recent, standingOf, limit), departed)
+      // What comes and goes while it is read is noted.
+      this.#extend(await readDuePage(this.#pageParts, this.#end, limit), departed)
     } finally {
       this.#arrivals = undefined
       this.#departed = undefined
@@ -177,42 +162,7 @@ export class DueWindow {
     for (const timer of arrivals) if (!this.#isBeyondEnd(timer)) this.#insert(timer)
   }
 
-  /** A page of both: up to where the one that has more beyond its limit ends. */
-  #pageOf(
-    entries: readonly Entry[],
-    recent: readonly TimerEvent[],
-    standingOf: ReturnType<RecentTimers['view']>,
-    limit: number,
-  ): Page {
-    const stored: DueTimer[] = []
-    for (const [key, value] of entries) {
-      const due = parseDue(key, value)
-      if (due === undefined) {
-        this.#onDamaged(key)
-        continue
-      }
-      const { identity, orderText } = due
-      const newest = standingOf(identity)
-      // It went, or went and came again, and the space does not have that yet.
-      if (newest !== undefined && newest?.orderText !== orderText) continue
-      const timestamp = decodeTimestamp(key, IDENTITY_QUEUE_END)
-      stored.push(new DueTimer(this.#queue, identity, timestamp, orderText, this.#onRemoved, key))
-    }
-    const fresh = recent.map(
-      ({ identity, timestamp, timer }) =>
-        new DueTimer(this.#queue, identity, timestamp, timer.orderText, this.#onRemoved),
-    )
-    const lastKey = entries.length < limit ? undefined : entries.at(-1)![0]
-    const ends = [
-      lastKey === undefined ? undefined : positionOf(lastKey),
-      fresh.length < limit ? undefined : fresh.at(-1),
-    ]
-    const end = ends.reduce((a, b) => (a === undefined || (b !== undefined && isBefore(b, a)) ? b : a))
-    const timers = fresh.length === 0 ? stored : mergeInOrder(stored, fresh)
-    return { timers: end === undefined ? timers : timers.filter((timer) => !isBefore(end, timer)), end }
-  }
-
-  #extend({ timers, end }: Page, departed: Set<string>): void {
+  #extend({ timers, end }: DuePage, departed: Set<string>): void {
     this.#complete = end === undefined
     this.#run = this.#run.slice(this.#runAt)
     this.#runAt = 0
@@ -318,21 +268,4 @@ export class DueWindow {
     }
     heap[at] = last
   }
-}
-
-/** The place in firing order that a `due` key names, or the beginning of one. */
-function positionOf(key: string): DuePosition {
-  const timestamp = decodeTimestamp(key, IDENTITY_QUEUE_END)
-  return { timestamp, orderText: key.slice(IDENTITY_QUEUE_END + TIMESTAMP_CHARACTERS) }
-}
-
-function mergeInOrder(a: readonly DueTimer[], b: readonly DueTimer[]): DueTimer[] {
-  const merged: DueTimer[] = []
-  let at = 0
-  for (const timer of a) {
-    while (at < b.length && isBefore(b[at]!, timer)) merged.push(b[at++]!)
-    merged.push(timer)
-  }
-  while (at < b.length) merged.push(b[at++]!)
-  return merged
 }

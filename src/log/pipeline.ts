@@ -12,19 +12,17 @@
 import { inNextTurn } from '../clock.ts'
 import type { Engine } from '../engine/engine.ts'
 import { TidemarkError } from '../errors.ts'
-import { MAX_SHARED_RANGE_TIMERS, MIN_TIMESTAMP } from '../limits.ts'
 import { reached } from '../steps.ts'
-import { keyPart } from '../timer/identity.ts'
-import { parseStored, type StoredTimer } from '../timer/stored.ts'
 import { CallQueue, type Taken } from './callqueue.ts'
 import { answerCall, type Call, needsLongRange } from './calls.ts'
 import { type DecidedCommit, Decider } from './decider.ts'
-import type { Changes, Standing } from './draft.ts'
+import type { Changes } from './draft.ts'
 import type { Commit } from './events.ts'
-import { type CallReads, noReads, prefixEnd, readFor } from './reads.ts'
+import { type CallReads, noReads, readFor } from './reads.ts'
 import type { RecentTimers, Spilled } from './recent.ts'
 import type { LogRetention } from './retention.ts'
-import type { QueueState, StoreState } from './state.ts'
+import { Standings } from './standings.ts'
+import type { StoreState } from './state.ts'
 
 export interface PipelineParts {
   engine: Engine
@@ -53,6 +51,8 @@ export class CommitPipeline {
   readonly #parts: PipelineParts
   readonly #decider: Decider
   readonly #queue = new CallQueue()
+  /** What stands at a moment, whatever is under way. */
+  readonly standings: Standings
   #reading = false
   /** What was read, and waits for a free place to be decided. */
   #decideNext: (() => void) | undefined
@@ -67,7 +67,16 @@ export class CommitPipeline {
 
   constructor(parts: PipelineParts) {
     this.#parts = parts
-    this.#decider = new Decider({ ...parts, parse: (identity, value) => this.#parse(identity, value) })
+    this.standings = new Standings({
+      engine: parts.engine,
+      calls: this.#queue,
+      decidedChanges: (exceptFires) => this.#decidedChanges(exceptFires),
+      fail: (error) => this.fail(error),
+    })
+    this.#decider = new Decider({
+      ...parts,
+      parse: (identity, value) => this.standings.parse(identity, value),
+    })
   }
 
   get failure(): TidemarkError | undefined {
@@ -124,73 +133,6 @@ export class CommitPipeline {
     return healthy
   }
 
-  /** What the calls that are not decided yet will make of a timer: there, or not; undefined where none touches it. */
-  undecided(identity: string): boolean | undefined {
-    return this.#queue.effectOn(identity)
-  }
-
-  /** Whether a call that is not decided yet touches a timer that is not fired yet. */
-  isTouched(identity: string): boolean {
-    return this.#queue.touches(identity)
-  }
-
-  /** What stands, decided calls included, read at once. */
-  standingNow(identity: string): Standing {
-    const standing = standingIn(this.#decidedChanges(), identity)
-    if (standing !== undefined) return standing ?? undefined
-    return this.#parse(identity, this.#parts.engine.get(identity))
-  }
-
-  /**
-   * The timers behind a prefix (a key, or a key and namespace) that stand at the moment of the call, calls that are not
-   * decided yet included; undefined: there are too many to tell them without waiting for what is under way.
-   */
-  async identitiesNow({ storedHigh }: QueueState, prefix: string): Promise<string[] | undefined> {
-    const undecided = this.#queue.effectsBehind(prefix)
-    const decided = this.#decidedBehind(prefix)
-    const limit = MAX_SHARED_RANGE_TIMERS + 1
-    const range = { from: prefix, to: prefixEnd(prefix), limit }
-    const entries = storedHigh === MIN_TIMESTAMP ? [] : await this.#parts.engine.scan(range).read()
-    if (entries.length === limit || decided.size >= limit) return undefined
-    const stored = new Set(entries.map(([identity]) => identity))
-    const named = new Set([...stored, ...undecided.identities, ...decided.keys()])
-    return [...named].filter(
-      (identity) => undecided.of(identity) ?? decided.get(identity) ?? stored.has(identity),
-    )
-  }
-
-  /** Whether the timers behind a prefix stand that commits under way and recent ones touched. */
-  #decidedBehind(prefix: string): Map<string, boolean> {
-    const decided = new Map<string, boolean>()
-    for (const changes of this.#decidedChanges()) {
-      for (const identity of changes.changedOf(keyPart(prefix))) {
-        if (!identity.startsWith(prefix) || decided.has(identity)) continue
-        decided.set(identity, changes.get(identity) !== null)
-      }
-    }
-    return decided
-  }
-
-  /** What stands of several timers that are to fire, decided calls included at the moment of the call. */
-  async standing(identities: string[]): Promise<Standing[]> {
-    const overlays = this.#decidedChanges(true)
-    const standings: Standing[] = []
-    const stored: string[] = []
-    const places: number[] = []
-    for (let i = 0; i < identities.length; i++) {
-      const identity = identities[i]!
-      const standing = standingIn(overlays, identity)
-      standings.push(standing ?? undefined)
-      if (standing !== undefined) continue
-      stored.push(identity)
-      places.push(i)
-    }
-    if (stored.length === 0) return standings
-    const values = await this.#parts.engine.getMany(stored)
-    for (let i = 0; i < stored.length; i++) standings[places[i]!] = this.#parse(stored[i]!, values[i])
-    return standings
-  }
-
   /** Ends the pipeline with an error: everything under way and everything later rejects with it. */
   fail(cause: unknown): void {
     if (this.#failure !== undefined) return
@@ -221,18 +163,6 @@ export class CommitPipeline {
     }
     changes.push(this.#parts.recent)
     return changes
-  }
-
-  #parse(identity: string, value: string | undefined): Standing {
-    if (value === undefined) return undefined
-    const timer = parseStored(identity, value)
-    if (timer !== undefined) return timer
-    const error = new TidemarkError(
-      'TIDEMARK_CORRUPT',
-      `the stored timer ${JSON.stringify(identity)} is damaged: run verify(), and restore a checkpoint`,
-    )
-    this.fail(error)
-    throw error
   }
 
   #schedulePump(): void {
@@ -391,13 +321,4 @@ export class CommitPipeline {
     if (version !== undefined) this.#parts.retention.spilled(version)
     this.#parts.onSpilled?.(spilled)
   }
-}
-
-/** What stands after the newest of the changes that touches a timer; null: nothing; undefined: none does. */
-function standingIn(newestFirst: readonly Changes[], identity: string): StoredTimer | null | undefined {
-  for (const changes of newestFirst) {
-    const standing = changes.get(identity)
-    if (standing !== undefined) return standing
-  }
-  return undefined
 }

@@ -19,6 +19,7 @@ import {
   SPILL_SLICE_TIMERS,
   SPILLED_ALONG_SHARE,
 } from '../limits.ts'
+import { reached } from '../steps.ts'
 import type { StoredTimer } from '../timer/stored.ts'
 import type { Changes } from './draft.ts'
 import type { DuePosition } from './dueruns.ts'
@@ -185,8 +186,10 @@ export class RecentTimers implements Changes {
     while (this.isSpilling) {
       const batch = engine.batch()
       const spilled = this.spill(batch, SPILL_SLICE_TIMERS)!
+      reached('spill.beforeBatch')
       // A table may end with nothing left to put.
       if (spilled.characters + spilled.removedTimers > 0) await engine.write(batch, false)
+      reached('spill.afterBatch')
       onWritten(spilled)
     }
   }

@@ -47,6 +47,10 @@ export interface Instance {
   schedule(timer: PeerTimer): Promise<void>
   /** Cancels the timers of these keys; resolves with how many there were, as far as that is told. */
   cancelAll(keys: readonly string[]): Promise<number>
+  /** Does what it would do by itself in a quiet moment: what it takes then is what is measured. */
+  rest?(): Promise<void>
+  /** Prepares `work`, where that is not what a service does each time it starts. */
+  prepare?(): Promise<void>
   /** From now on each due timer's key is told, at the moment when its handler begins. */
   work(onFired: (key: string) => void): Promise<void>
   /** How many timers are not fired, or not removed yet: counted where they are stored. */

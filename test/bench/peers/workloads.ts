@@ -137,6 +137,7 @@ async function scheduleThen(
   await schedule()
   const scheduledPerSecond = perSecond(timers.length, startMs)
   await requirePending(instance, timers.length)
+  await instance.rest?.()
   const { client, server, diskBytes } = measure()
   return {
     scheduledPerSecond,
@@ -182,6 +183,7 @@ const due: Workload = {
     const timers = timersFrom(Date.now() - count - 1000, count)
     await instance.scheduleAll(timers)
     const fires = new Fires(timers)
+    await instance.prepare?.()
     const startMs = performance.now()
     await instance.work(fires.onFired)
     await fires.done
@@ -198,6 +200,7 @@ async function lateness(
 ): Promise<{ latenessMs: Float64Array; inexact: string[] }> {
   await instance.scheduleAll(timers)
   const fires = new Fires(timers)
+  await instance.prepare?.()
   await instance.work(fires.onFired)
   const firstMs = timers.reduce((first, { dueMs }) => Math.min(first, dueMs), Number.POSITIVE_INFINITY)
   if (Date.now() > firstMs - 500) throw new Error('it was not scheduled in time')

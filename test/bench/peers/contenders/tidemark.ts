@@ -31,12 +31,17 @@ async function open({ directory }: Place, durability: 'disk' | 'os'): Promise<In
       })
       return cancelled
     },
+    async rest() {
+      // A snapshot is read from the key spaces: nothing is in memory alone then.
+      await (await store.snapshot()).release()
+    },
+    async prepare() {
+      if (queue === undefined) return
+      // A service's first handlers stay, and so far there were none: nothing was to fire while it was scheduled.
+      await store.close()
+      store = await TimerStore.open(location, { durability })
+    },
     async work(onFired) {
-      if (queue !== undefined) {
-        // A service's first handlers stay, and so far there were none: nothing was to fire while it was scheduled.
-        await store.close()
-        store = await TimerStore.open(location, { durability })
-      }
       const service = await store.service('bench', { onProcessingTime: ({ key }) => onFired(key) })
       queue = service.processingTime
     },
