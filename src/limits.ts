@@ -52,6 +52,9 @@ export const RECENT_WRITE_BUFFERS = 2
 export const RECENT_LOG_WRITE_BUFFERS = 0.5
 /** After how long without a commit all of it is spilled. */
 export const SPILL_REST_MS = 1000
+/** Free disk that it needs for that: in times of what is recent, for LevelDB's log and a table of it, and at least. */
+export const SPILL_ROOM_TIMES = 2
+export const MIN_SPILL_ROOM_BYTES = 1024 * 1024
 /** Recent timers that are spilled at once where somebody waits for it. */
 export const SPILL_SLICE_TIMERS = 512
 /** Recent timers that a commit spills along: some, more than it adds, and not so many that it takes long. */

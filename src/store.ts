@@ -136,7 +136,7 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
     })
     this.#purger = new Purger({ engine, pipeline: this.#pipeline, state, retired, onError })
     this.#compactor = new Compactor({ engine, pipeline: this.#pipeline, state, retention, onError })
-    this.#resting = new RestingSpill({ pipeline: this.#pipeline, recent, state, onError })
+    this.#resting = new RestingSpill({ engine, pipeline: this.#pipeline, recent, state, onError })
     this.#trimmer = new LogTrimmer(engine, this.#pipeline, retention, onError)
     this.#firing = new Firing({
       engine,

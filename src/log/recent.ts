@@ -122,6 +122,13 @@ export class RecentTimers implements Changes {
     return this.#open.newestVersion === 0 && this.#closed.length === 0
   }
 
+  /** About what it takes in memory. */
+  get bytes(): number {
+    let { bytes } = this.#open
+    for (const table of this.#closed) bytes += table.bytes
+    return bytes
+  }
+
   /** Whether there is more to spill than what is on its way. */
   get isSpilling(): boolean {
     return this.#written < this.#closed.length

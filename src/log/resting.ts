@@ -1,14 +1,18 @@
 /**
  * Spills what is recent while a service rests: then a process that dies has little to read again, what was deleted gives
  * its disk back, and what came last is no longer in memory. A service that goes on committing spills along.
+ *
+ * - Where the disk has no room for it, it waits: a write that fails would end a store that nobody asks for anything.
  */
 import { pause } from '../clock.ts'
-import { SPILL_REST_MS } from '../limits.ts'
+import type { Engine } from '../engine/engine.ts'
+import { MIN_SPILL_ROOM_BYTES, SPILL_REST_MS, SPILL_ROOM_TIMES } from '../limits.ts'
 import type { CommitPipeline } from './pipeline.ts'
 import type { RecentTimers } from './recent.ts'
 import type { StoreState } from './state.ts'
 
 export interface RestingParts {
+  engine: Engine
   pipeline: CommitPipeline
   recent: RecentTimers
   state: StoreState
@@ -36,6 +40,12 @@ export class RestingSpill {
     await this.#waiting
   }
 
+  async #hasRoom(): Promise<boolean> {
+    const { engine, recent } = this.#parts
+    if (engine.freeBytes === undefined) return true
+    return (await engine.freeBytes()) >= Math.max(recent.bytes * SPILL_ROOM_TIMES, MIN_SPILL_ROOM_BYTES)
+  }
+
   async #whenResting(): Promise<void> {
     const { pipeline, state, onError } = this.#parts
     try {
@@ -43,7 +53,10 @@ export class RestingSpill {
       do {
         version = state.appliedVersion
         await pause(SPILL_REST_MS, this.#stopping.signal)
-      } while (version !== state.appliedVersion)
+      } while (
+        !this.#stopping.signal.aborted &&
+        (version !== state.appliedVersion || !(await this.#hasRoom()))
+      )
       if (!this.#stopping.signal.aborted) await pipeline.spill()
     } catch (error) {
       // A failed store tells its callers itself.

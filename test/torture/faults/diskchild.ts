@@ -11,7 +11,7 @@ import { copyAsCrashed } from '../../support/crash.ts'
 import { eventually, inTime } from '../../support/eventually.ts'
 import { linesOf } from '../../support/picture.ts'
 import { randomFrom } from '../../support/random-generator.ts'
-import { inStore, openStore, type Store } from '../../support/store.ts'
+import { inStore, openStore, type Store, spilled } from '../../support/store.ts'
 import { definition, SIZES } from './leveldbjob.ts'
 import { Attempts, Tally } from './loop.ts'
 import { Promises } from './promises.ts'
@@ -167,6 +167,8 @@ async function checkpointing(fillings: readonly number[]): Promise<void> {
   const { eventTime } = await startOrders(store)
   for (const [i, freeBytes] of fillings.entries()) {
     await eventTime.register({ key: 'more', timestamp: 1000 + i, payload })
+    // Room for its own writes: what is recent is in the key spaces, and the checkpoint is all that is written.
+    await spilled(store)
     const before = readdirSync(place('taken')).sort()
     const attempts = new Attempts()
     disk.fill(freeBytes)
