@@ -13,6 +13,9 @@ import { ANCHOR_INTERVAL_CHARACTERS, ANCHOR_INTERVAL_VERSIONS, MAX_LOG_TRIM_ENTR
 /** How many write buffers' worth of commits the tail has: two memtables, and half of one to spare. */
 const TAIL_WRITE_BUFFERS = 2.5
 
+/** Spills that are told apart in what the tail has. */
+const SPILLS_PER_TAIL = 64
+
 /** Keeps the log from a version on. */
 export interface LogHold {
   readonly version: number
@@ -86,6 +89,9 @@ export class LogRetention {
 
   /** Notes that everything up to a version is in the spaces. */
   spilled(version: number): void {
+    // Where they come close together one stands for several, and a few entries stay a little longer.
+    const before = this.#spills.at(-2)?.written ?? Number.NEGATIVE_INFINITY
+    if (this.#writtenCharacters - before < this.#tailCharacters / SPILLS_PER_TAIL) this.#spills.pop()
     this.#spills.push({ version, written: this.#writtenCharacters })
   }
 

@@ -79,6 +79,15 @@ export const figures: readonly Figure[] = [
   },
   {
     ...rate,
+    id: 'cancel-soon',
+    title: "Cancelled by the user's own key, right after they were scheduled",
+    short: 'cancelled soon',
+    workload: 'bulk',
+    main: true,
+    pick: (run) => run.figures?.cancelledSoonPerSecond,
+  },
+  {
+    ...rate,
     id: 'fired',
     title: 'All due: fired, and removed',
     short: 'fired',

@@ -41,6 +41,7 @@ const focusOf: Record<string, Focus> = {
   marker: 'restores',
   format: 'restores',
   commit: 'mixed',
+  spill: 'opening',
   purge: 'purges',
   trim: 'opening',
   compaction: 'compaction',
@@ -52,7 +53,7 @@ const focusOf: Record<string, Focus> = {
 }
 
 /** What a life does a few times only. */
-const RARE = new Set(['restore', 'migration', 'trim', 'compaction'])
+const RARE = new Set(['restore', 'migration', 'spill', 'trim', 'compaction'])
 
 /** Each for the first, the second, and a later time, and again. */
 async function atEveryStep({ tries, seed }: Run): Promise<Outcome> {

@@ -1,4 +1,4 @@
-// timeout: 900s
+// timeout: 1500s
 import { testFamily } from '../testing.ts'
 import { family } from './family.ts'
 
