@@ -1,6 +1,7 @@
 /**
- * A store's directory as a source. LevelDB has no way to only read: opening brings its files into order, and changes
- * nothing that is stored. So a store that is open elsewhere is found out before LevelDB is asked.
+ * A store's directory as a source. LevelDB has no way to only read: opening brings its files into order. And where a
+ * process died, the key spaces are brought to what its log says, as they are when a service opens the store. So a store
+ * that is open elsewhere is found out before LevelDB is asked.
  */
 import path from 'node:path'
 import {
@@ -56,10 +57,9 @@ export async function openStoreDirectory(location: string): Promise<OpenedStore>
     if (record === undefined) throw await withoutFiles(location)
     if (record.formatVersion !== FORMAT_VERSION) throw otherFormat(location, record.formatVersion)
     const { state, retention, recent } = await loadState(engine, record, sizes.writeBufferBytes)
-    // As a service's opening does it in its own time: the key spaces are brought to what the log says.
-    await recent.spillAll(engine, (spilled) => recent.spilled(spilled))
     const { realPath } = directory
     await refuseOlder({ files: systemFiles, realPath, record, version: state.decidedVersion })
+    await recent.spillAll(engine, (spilled) => recent.spilled(spilled))
     return { location, directory, engine, record, state, retention, close }
   } catch (error) {
     await close()

@@ -63,7 +63,7 @@ export async function findingsOf(store: OpenedStore, terminal: Terminal): Promis
       state,
       record,
       // Nothing is under way, and nothing will be.
-      pipeline: { barrier: async () => {} },
+      pipeline: { barrier: async () => {}, spill: async () => {} },
       cut: async () => ({
         running: { version, release: () => {} },
         services: state.services.map(cutService),

@@ -13,6 +13,8 @@ export const TIMERS = 't'
 export const END = '\u{10ffff}'
 
 export const META_STORE = 'm!store'
+/** What was spilled by batches without a log entry. */
+export const META_SPILLED = 'm!spilled'
 /** What a clean close left of the log. */
 export const META_TRIMMED = 'm!trimmed'
 

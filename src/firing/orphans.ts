@@ -7,20 +7,29 @@ import type { Engine } from '../engine/engine.ts'
 import { hiddenKey, walkTo } from '../engine/walked.ts'
 import { TidemarkError } from '../errors.ts'
 import type { CommitPipeline } from '../log/pipeline.ts'
+import type { RecentTimers } from '../log/recent.ts'
 import { dueKey, parseStored } from '../timer/stored.ts'
 import type { DueTimer } from './due.ts'
 
+export interface OrphanParts {
+  engine: Engine
+  pipeline: CommitPipeline
+  recent: RecentTimers
+}
+
 /** Removes the due entry of a timer that did not stand, if it is still there; returns what to tell. */
 export async function removeIfOrphan(
-  engine: Engine,
-  pipeline: CommitPipeline,
+  { engine, pipeline, recent }: OrphanParts,
   { identity, orderText }: DueTimer,
 ): Promise<TidemarkError | undefined> {
-  await pipeline.spill()
+  await pipeline.barrier()
   const key = dueKey(identity, orderText)
+  const recentStanding = recent.view()
   // The timer is read before its due entry: one that is removed in between is then missing from both.
   const standing = pipeline.standings.now(identity)
   if (standing?.orderText === orderText || (await walkTo(engine, key)) === undefined) return undefined
+  // What went recently has its entry until that is spilled.
+  if (recentStanding(identity) !== undefined) return undefined
   const walked = standing === undefined ? await walkTo(engine, identity) : undefined
   if (walked !== undefined && parseStored(identity, walked)?.orderText === orderText) {
     const error = hiddenKey(identity)

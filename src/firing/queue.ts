@@ -261,7 +261,7 @@ export class QueueFiring implements QueueListener {
       const standing = timer.stale ? this.#parts.pipeline.standings.now(timer.identity) : standings[i]
       if (standing?.orderText !== timer.orderText) {
         this.window.putDown(timer)
-        const orphan = await removeIfOrphan(this.#parts.engine, this.#parts.pipeline, timer)
+        const orphan = await removeIfOrphan(this.#parts, timer)
         if (orphan !== undefined) this.#parts.onError(orphan)
         continue
       }

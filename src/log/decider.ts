@@ -15,6 +15,7 @@ import type { Commit } from './events.ts'
 import type { CallReads } from './reads.ts'
 import type { RecentTimers, Spilled } from './recent.ts'
 import type { LogRetention } from './retention.ts'
+import { markSpilled } from './spillmark.ts'
 import type { StoreState } from './state.ts'
 
 export interface DeciderParts {
@@ -156,6 +157,7 @@ export class Decider {
     const logCharacters = events === 0 ? 0 : this.#append(batch, commit, anchor)
     const along = recent.along(events, logCharacters)
     const spilled = recent.spill(batch, isAsked ? Math.max(along, SPILL_SLICE_TIMERS) : along)
+    if (spilled !== undefined && events === 0) markSpilled(batch, spilled.version)
     retention.wrote(spilled?.characters ?? 0)
     return { batch, logCharacters, spilled }
   }

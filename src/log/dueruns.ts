@@ -70,11 +70,16 @@ export class DueRuns {
 
   /** The first ones behind a position that stand, in order: `most` at most. */
   take(after: DuePosition, most: number, isStanding: (event: TimerEvent) => boolean): TimerEvent[] {
-    const heads: { events: TimerEvent[]; at: number }[] = []
+    const heads: Head[] = []
+    const advance = (head: Head) => {
+      // What went is passed run by run: only what stands is compared.
+      while (head.at < head.events.length && !isStanding(head.events[head.at]!)) head.at++
+      return head.at < head.events.length
+    }
     for (const run of this.#runs) {
       if (!run.isSorted) sort(run)
-      const at = firstBehind(run.events, after)
-      if (at < run.events.length) heads.push({ events: run.events, at })
+      const head = { events: run.events, at: firstBehind(run.events, after) }
+      if (advance(head)) heads.push(head)
     }
     const taken: TimerEvent[] = []
     while (taken.length < most && heads.length > 0) {
@@ -83,15 +88,21 @@ export class DueRuns {
         if (compareEvents(headOf(heads[i]!), headOf(heads[first]!)) < 0) first = i
       }
       const head = heads[first]!
-      const event = headOf(head)
-      if (isStanding(event)) taken.push(event)
-      if (++head.at === head.events.length) heads.splice(first, 1)
+      taken.push(headOf(head))
+      head.at++
+      if (!advance(head)) heads.splice(first, 1)
     }
     return taken
   }
 }
 
-function headOf({ events, at }: { events: TimerEvent[]; at: number }): TimerEvent {
+/** How far a run was taken. */
+interface Head {
+  events: readonly TimerEvent[]
+  at: number
+}
+
+function headOf({ events, at }: Head): TimerEvent {
   return events[at]!
 }
 
@@ -100,7 +111,8 @@ function sort(run: Run): void {
   run.isSorted = true
 }
 
-function compareEvents(a: TimerEvent, b: TimerEvent): number {
+/** Firing order of two events. */
+export function compareEvents(a: TimerEvent, b: TimerEvent): number {
   return compareOrder(a.timestamp, a.timer.orderText, b.timestamp, b.timer.orderText)
 }
 

@@ -22,19 +22,21 @@ import {
 import { reached } from '../steps.ts'
 import type { StoredTimer } from '../timer/stored.ts'
 import type { Changes } from './draft.ts'
-import type { DuePosition } from './dueruns.ts'
+import { compareEvents, type DuePosition } from './dueruns.ts'
 import type { Commit, TimerEvent } from './events.ts'
 import { RecentTable, type SpilledSlice, standingAfter } from './recenttable.ts'
+import { markSpilled } from './spillmark.ts'
 import type { QueueState } from './state.ts'
 
 /** What a batch takes along of a spill. */
-export interface Spilled {
-  characters: number
-  removedTimers: number
-  removedCharacters: number
+export interface Spilled extends SpilledSlice {
+  /** The newest version that it may have something of. */
+  version: number
   /** The table that ends with it. */
   table: RecentTable | undefined
 }
+
+const NO_SLICE: SpilledSlice = { timers: 0, characters: 0, removedTimers: 0, removedCharacters: 0 }
 
 export class RecentTimers implements Changes {
   readonly #maxBytes: number
@@ -50,7 +52,7 @@ export class RecentTimers implements Changes {
   /** Tables are indexed by key as they are filled once somebody asked. */
   #isAskedByKey = false
 
-  /** @param writeBufferBytes LevelDB's: what is recent takes as much memory as that takes at most. */
+  /** @param writeBufferBytes LevelDB's: a table takes as much memory as two of them, which is what that takes at most. */
   constructor(writeBufferBytes: number) {
     this.#maxBytes = writeBufferBytes * RECENT_WRITE_BUFFERS
     this.#maxLogCharacters = writeBufferBytes * RECENT_LOG_WRITE_BUFFERS
@@ -67,8 +69,11 @@ export class RecentTimers implements Changes {
     return (identity) => {
       const standing = this.get(identity)
       if (standing !== undefined) return standing
-      const event = newestIn(tables, identity)
-      return event === undefined ? undefined : standingAfter(event)
+      for (const table of tables) {
+        const event = table.event(identity)
+        if (event !== undefined) return standingAfter(event)
+      }
+      return undefined
     }
   }
 
@@ -90,14 +95,17 @@ export class RecentTimers implements Changes {
     const open = this.#open
     for (const event of events) if ('queue' in event) open.add(event)
     open.committed(version, logCharacters)
-    const isLarge = open.bytes > this.#maxBytes || open.logCharacters > this.#maxLogCharacters
-    if (isLarge) this.close()
+    if (this.#fullness(open) > 1) this.close()
   }
 
-  /** Adds what the log says of a commit that may be in the spaces, or in part; in order of versions. */
-  readAgain(version: number, events: Iterable<TimerEvent>, logCharacters: number): void {
+  /**
+   * Adds what the log says of a commit that may be in the spaces, or in part; in order of versions. Returns whether that is
+   * so much that it should be spilled before more is added.
+   */
+  readAgain(version: number, events: Iterable<TimerEvent>, logCharacters: number): boolean {
     for (const event of events) this.#open.add(event, false)
     this.#open.committed(version, logCharacters)
+    return this.#open.bytes > this.#maxBytes
   }
 
   /** Begins a new table: what is recent now is spilled. Returns the newest that is; undefined: nothing is recent. */
@@ -136,7 +144,14 @@ export class RecentTimers implements Changes {
 
   /** Whether so much waits to be spilled that nothing else is to be committed before. */
   get isBehind(): boolean {
-    return this.#closed.length - this.#written > MAX_TABLES_TO_SPILL
+    let fullTables = 0
+    for (let i = this.#written; i < this.#closed.length; i++) fullTables += this.#fullness(this.#closed[i]!)
+    return fullTables > MAX_TABLES_TO_SPILL
+  }
+
+  /** How much of what a table may have one has; above 1 it is closed. */
+  #fullness({ bytes, logCharacters }: RecentTable): number {
+    return Math.max(bytes / this.#maxBytes, logCharacters / this.#maxLogCharacters)
   }
 
   /** How many timers a commit is to spill along, so that all are spilled before the table that is filled is full. */
@@ -154,12 +169,7 @@ export class RecentTimers implements Changes {
     const slice: SpilledSlice | undefined = table.spill(batch, most, hasGone)
     const isWhole = slice === undefined || slice.timers < most
     if (isWhole) this.#written++
-    return {
-      characters: slice?.characters ?? 0,
-      removedTimers: slice?.removedTimers ?? 0,
-      removedCharacters: slice?.removedCharacters ?? 0,
-      table: isWhole ? table : undefined,
-    }
+    return { ...(slice ?? NO_SLICE), version: table.newestVersion, table: isWhole ? table : undefined }
   }
 
   /** Notes that a batch is durable; returns the version up to which everything is in the spaces now, if that rose. */
@@ -193,6 +203,7 @@ export class RecentTimers implements Changes {
     while (this.isSpilling) {
       const batch = engine.batch()
       const spilled = this.spill(batch, SPILL_SLICE_TIMERS)!
+      markSpilled(batch, spilled.version)
       reached('spill.beforeBatch')
       // A table may end with nothing left to put.
       if (spilled.characters + spilled.removedTimers > 0) await engine.write(batch, false)
@@ -202,26 +213,14 @@ export class RecentTimers implements Changes {
   }
 
   #newest(identity: string): TimerEvent | undefined {
-    const event = this.#open.event(identity)
-    if (event !== undefined) return event
-    for (let i = this.#closed.length - 1; i >= 0; i--) {
-      const older = this.#closed[i]!.event(identity)
-      if (older !== undefined) return older
+    let event = this.#open.event(identity)
+    for (let i = this.#closed.length - 1; event === undefined && i >= 0; i--) {
+      event = this.#closed[i]!.event(identity)
     }
-    return undefined
+    return event
   }
-}
-
-function newestIn(newestFirst: readonly RecentTable[], identity: string): TimerEvent | undefined {
-  for (const table of newestFirst) {
-    const event = table.event(identity)
-    if (event !== undefined) return event
-  }
-  return undefined
 }
 
 function merged(lists: TimerEvent[][]): TimerEvent[] {
-  return lists
-    .flat()
-    .sort((a, b) => a.timestamp - b.timestamp || (a.timer.orderText < b.timer.orderText ? -1 : 1))
+  return lists.flat().sort(compareEvents)
 }

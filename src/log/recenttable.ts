@@ -8,7 +8,7 @@
  */
 import type { EngineBatch } from '../engine/engine.ts'
 import { invariant } from '../errors.ts'
-import { dueKey, type StoredTimer } from '../timer/stored.ts'
+import { DUE_ENTRY_CHARACTERS, dueKey, type StoredTimer } from '../timer/stored.ts'
 import { putTimer } from './apply.ts'
 import { type DuePosition, DueRuns } from './dueruns.ts'
 import type { TimerEvent } from './events.ts'
@@ -17,8 +17,6 @@ import type { QueueState } from './state.ts'
 
 /** What an event takes in memory besides its texts, about: objects, places in maps and runs. */
 const EVENT_BYTES = 256
-/** What a `due` entry has besides an identity: create version and place, checksum. */
-const DUE_CHARACTERS = 16
 const NOTHING: readonly string[] = []
 
 /** What a slice of a spill wrote. */
@@ -36,7 +34,7 @@ export class RecentTable {
   /** Made when it is first asked for. */
   #index: KeyIndex | undefined
   /** Timers that may be below, and the keys of those `due` entries there that are to go. */
-  readonly #below = new Map<string, readonly string[]>()
+  readonly #below = new Map<string, string[]>()
   readonly #due = new Map<QueueState, DueRuns>()
   #bytes = 0
   #logCharacters = 0
@@ -85,26 +83,27 @@ export class RecentTable {
     const before = this.#events.get(identity)
     if (event.kind === 'delete' || event.kind === 'fire') {
       if (before !== undefined) invariant(isStanding(before), 'a timer went twice')
-      this.#remove(before, event)
+      this.#remove(before, event, isNew)
       return
     }
-    if (before === undefined && !(isNew && event.kind === 'register')) this.#below.set(identity, NOTHING)
+    if (before === undefined && !(isNew && event.kind === 'register')) this.#below.set(identity, [])
     this.#put(before, event)
     const due = this.#dueOf(queue)
     due.add(event)
     if (before !== undefined && isStanding(before)) this.#leaveOut(due)
   }
 
-  #remove(before: TimerEvent | undefined, event: TimerEvent): void {
+  #remove(before: TimerEvent | undefined, event: TimerEvent, isNew: boolean): void {
     const { identity, queue } = event
-    const below = before === undefined ? NOTHING : this.#below.get(identity)
+    const below = before === undefined ? [] : this.#below.get(identity)
     if (below === undefined) {
       this.#events.delete(identity)
       this.#index?.remove(identity)
       this.#bytes -= bytesOf(before!)
     } else {
-      const due = event.dueKey ?? dueKey(identity, event.timer.orderText)
-      this.#below.set(identity, below.length === 0 ? [due] : [...below, due])
+      // What was registered since the table was begun has no entry below; where the log is read again, it may have.
+      if (below.length === 0 || !isNew) below.push(event.dueKey ?? dueKey(identity, event.timer.orderText))
+      if (before === undefined) this.#below.set(identity, below)
       this.#put(before, event)
     }
     if (before !== undefined) this.#leaveOut(this.#dueOf(queue))
@@ -169,10 +168,10 @@ export class RecentTable {
   ): void {
     const { identity, timestamp, timer, queue } = event
     const below = this.#below.get(identity)
-    for (const key of below ?? NOTHING) {
-      batch.del(key)
+    for (const key of below ?? NOTHING) batch.del(key)
+    if (below !== undefined && below.length > 0) {
       slice.removedTimers++
-      slice.removedCharacters += 2 * identity.length + timer.value.length + DUE_CHARACTERS
+      slice.removedCharacters += 2 * identity.length + timer.value.length + DUE_ENTRY_CHARACTERS
     }
     if (isStanding(event) && !hasGone(identity)) {
       if (timestamp > queue.storedHigh) queue.storedHigh = timestamp
@@ -191,7 +190,7 @@ export function standingAfter(event: TimerEvent): StoredTimer | null {
   return isStanding(event) ? event.timer : null
 }
 
-export function isStanding({ kind }: TimerEvent): boolean {
+function isStanding({ kind }: TimerEvent): boolean {
   return kind === 'register' || kind === 'payload'
 }
 

@@ -43,7 +43,8 @@ export class RestingSpill {
   async #hasRoom(): Promise<boolean> {
     const { engine, recent } = this.#parts
     if (engine.freeBytes === undefined) return true
-    return (await engine.freeBytes()) >= Math.max(recent.bytes * SPILL_ROOM_TIMES, MIN_SPILL_ROOM_BYTES)
+    const freeBytes = await engine.freeBytes().catch(() => 0)
+    return freeBytes >= Math.max(recent.bytes * SPILL_ROOM_TIMES, MIN_SPILL_ROOM_BYTES)
   }
 
   async #whenResting(): Promise<void> {

@@ -24,6 +24,7 @@ import { type LoggedEvent, type ParsedEntry, parseEntry, parseEvents } from './e
 import type { TimerEvent } from './events.ts'
 import { RecentTimers } from './recent.ts'
 import { LogRetention } from './retention.ts'
+import { refuseSpilledBeyond } from './spillmark.ts'
 import { ServiceState, StoreState } from './state.ts'
 
 function corrupt(what: string): TidemarkError {
@@ -55,8 +56,9 @@ export async function loadState(
   const recent = new RecentTimers(writeBufferBytes)
   await loadServices(engine, state)
   const newest = await readNewest(engine)
+  if (newest === undefined) await refuseWithoutLog(engine)
+  refuseSpilledBeyond(engine, newest?.version ?? 0)
   if (newest === undefined) {
-    await refuseWithoutLog(engine)
     return { state, retention: new LogRetention(writeBufferBytes, 0), recent }
   }
   const { kept } = newest
@@ -65,7 +67,9 @@ export async function loadState(
   for await (const { entry, value, characters } of readKept(engine, newest, kept.tail)) {
     if (entry.version >= newest.anchor) foldInto(state, entry)
     retention.add(entry.version, entry.anchor === entry.version, characters)
-    if (entry.version > spilled) recent.readAgain(entry.version, timerEvents(state, entry, value), characters)
+    if (entry.version <= spilled) continue
+    const isMuch = recent.readAgain(entry.version, timerEvents(state, entry, value), characters)
+    if (isMuch) await recent.spillAll(engine, (part) => recent.spilled(part))
   }
   // What was not spilled is from now on: nobody waits for it.
   if (recent.close() === undefined) retention.spilled(newest.version)

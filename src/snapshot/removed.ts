@@ -8,11 +8,10 @@ import { END } from '../engine/keyspaces.ts'
 import { MIN_COMPACTION_CHARACTERS, MIN_COMPACTION_SHARE } from '../limits.ts'
 import type { LogRetention } from '../log/retention.ts'
 import type { StoreState } from '../log/state.ts'
+import { DUE_ENTRY_CHARACTERS } from '../timer/stored.ts'
 
 /** Stored characters of a timer, while none has been seen: two entries of a short key. */
 const DEFAULT_TIMER_CHARACTERS = 120
-/** What a `due` entry has besides an identity: create version and place, checksum. */
-const DUE_CHARACTERS = 16
 const SAMPLED_ENTRIES = 100
 /** Tables of text take less than its characters; where they take more than so many times as much, much in them is dead. */
 const BLOATED_TIMES = 1.5
@@ -85,7 +84,7 @@ export async function isBloated(
     if (appliedCount === 0) continue
     const sample = await engine.scan({ from: prefix, to: prefix + END, limit: SAMPLED_ENTRIES }).read()
     let characters = 0
-    for (const [key, value] of sample) characters += 2 * key.length + value.length + DUE_CHARACTERS
+    for (const [key, value] of sample) characters += 2 * key.length + value.length + DUE_ENTRY_CHARACTERS
     live += (characters / Math.max(1, sample.length)) * appliedCount
   }
   return bytes >= MIN_COMPACTION_CHARACTERS + BLOATED_TIMES * live

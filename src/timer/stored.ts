@@ -116,6 +116,9 @@ export function payloadText(timer: StoredTimer): string {
 
 // due
 
+/** What a `due` entry has besides an identity, about: create version and place, checksum. */
+export const DUE_ENTRY_CHARACTERS = 16
+
 export function dueKey(identity: string, orderText: string): string {
   return `d${identity.slice(1, IDENTITY_QUEUE_END)}${timestampText(identity)}${orderText}`
 }

@@ -16,6 +16,7 @@ import { compareStored, encodeTimestamp } from '../../src/timer/text.ts'
 import { MemoryDisk } from '../support/memorydisk.ts'
 import { MemoryEngine, turnsOf } from '../support/memoryengine.ts'
 import { randomFrom, seed } from '../support/random.ts'
+import { rejects } from '../support/refusals.ts'
 
 const QUEUE = queuePrefix(0, 'eventTime')
 const RECORD = { formatVersion: 1, storeId: 'store', maxParallelism: 128, keyGroups: { start: 0, end: 127 } }
@@ -275,6 +276,45 @@ test('a table of many timers is spilled before commits of long payloads have fil
   for (let i = 0; i < MAX_TABLES_TO_SPILL + 3; i++) await bench.timer('register', many + i, i, payload)
   const stored = spaceOf(bench.disk, 't').size
   assert.ok(stored >= many, `${stored} are in the key spaces`)
+})
+
+test('a log that lost its end, where a spill behind it is there, is refused', async () => {
+  const bench = await Bench.of(LARGE)
+  for (let key = 0; key < 5; key++) await bench.timer('register', key, key)
+  await bench.pipeline.spill()
+  const kept = bench.disk.crash(() => 0)
+  await loadState(new MemoryEngine(kept), RECORD, LARGE)
+  const disk = bench.disk.crash(() => 0)
+  const [newest] = disk.read({ from: 'l', to: 'm', limit: 1, reverse: true })
+  disk.tamper(newest![0], undefined)
+  await rejects(
+    loadState(new MemoryEngine(disk), RECORD, LARGE),
+    'TIDEMARK_CORRUPT',
+    'the log ends with version',
+  )
+})
+
+test('a timer that is cancelled and set again for ever leaves one removal below, and no more', async () => {
+  const bench = await Bench.of(LARGE)
+  await bench.timer('register', 1, 5)
+  await bench.pipeline.spill()
+  for (let round = 0; round < 100; round++) {
+    assert.is(await bench.timer('delete', 1, 5), true)
+    assert.is(await bench.timer('register', 1, 5), true)
+  }
+  bench.recent.close()
+  const batch = bench.engine.batch()
+  let removals = 0
+  const del = batch.del.bind(batch)
+  batch.del = (key) => {
+    removals++
+    del(key)
+  }
+  const spilled = bench.recent.spill(batch, 10)!
+  await bench.engine.write(batch, false)
+  bench.recent.spilled(spilled)
+  assert.is(removals, 1)
+  assertSpaces(bench.disk, bench.standings.get(bench.state.appliedVersion)!)
 })
 
 test.run()
