@@ -182,7 +182,7 @@ export class TimerQueue<K = string, N = string, P = undefined> {
     const { engine, pipeline, recent, codec } = this.#parts
     let earliest: Timer<K, N, P> | undefined
     const run = async () => {
-      const listed = await readEarliest(engine, recent, this.#queue).catch((error) =>
+      const listed = await readEarliest({ engine, recent }, this.#queue).catch((error) =>
         Promise.reject(readFailure(error)),
       )
       if (listed !== undefined) earliest = codec.timer(listed.identity, listed.timer) as Timer<K, N, P>
@@ -197,15 +197,15 @@ export class TimerQueue<K = string, N = string, P = undefined> {
     range: { from: number; to: number },
     limit: number,
   ): AsyncGenerator<Timer<K, N, P>> {
-    const { engine, pipeline, codec } = this.#parts
+    const { engine, recent, pipeline, codec } = this.#parts
     this.#refuse()
-    await pipeline.spill()
+    await pipeline.barrier()
     if (limit === 0 || range.from > range.to) return
     const chunkEntries = limit < FEW_ENTRIES ? FEW_ENTRIES : undefined
     const listed =
       prefix === undefined
-        ? listDue(engine, this.#queue, range, chunkEntries)
-        : listKey(engine, prefix, range)
+        ? listDue({ engine, recent }, this.#queue, range, chunkEntries)
+        : listKey({ engine, recent }, prefix, range)
     let left = limit
     try {
       for await (const { identity, timer } of listed) {

@@ -210,7 +210,7 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
     const { engine, state, recent, record, options } = this.#opened
     const hasEarlier = parseSchemas(plan.schemas).earlier !== undefined
     const codec = new TimerCodec(definition, state.maxParallelism, record.keyGroups, hasEarlier)
-    const preparing = { engine, pipeline: this.#pipeline, refuse: () => this.#refuse() }
+    const preparing = { engine, pipeline: this.#pipeline, recent, refuse: () => this.#refuse() }
     const service = await prepareService(preparing, name, plan, codec, definition.migrate)
     this.#refuse()
     const { onEventTime, onProcessingTime } = definition as {

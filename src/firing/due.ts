@@ -4,7 +4,6 @@
  * - It is in hand until its removal is durable, or it is given back: no page of the store brings it a second time.
  */
 import type { ContextCall, FireCall, Settle } from '../log/calls.ts'
-import type { DuePosition } from '../log/dueruns.ts'
 import type { QueueState } from '../log/state.ts'
 import type { StoredTimer } from '../timer/stored.ts'
 
@@ -76,9 +75,4 @@ export class DueTimer implements FireCall, Settle<void> {
     this.removed = false
     this.calls = NO_CALLS
   }
-}
-
-/** Firing order: by timestamp, then first registered, first fired. */
-export function isBefore(a: DuePosition, b: DuePosition): boolean {
-  return a.timestamp < b.timestamp || (a.timestamp === b.timestamp && a.orderText < b.orderText)
 }

@@ -7,18 +7,20 @@
  * - What a page brings may have been removed a moment before: a dispatcher reads each timer before it fires it.
  */
 import type { Engine } from '../engine/engine.ts'
+import { END } from '../engine/keyspaces.ts'
 import {
   MAX_TIMESTAMP,
   MAX_WINDOW_PAGE_TIMERS,
   MAX_WINDOW_TIMERS,
   MIN_WINDOW_PAGE_TIMERS,
 } from '../limits.ts'
+import { type DuePage, type DuePageParts, keyOf, readDuePage } from '../log/duepage.ts'
+import { isBefore } from '../log/dueruns.ts'
 import type { RecentTimers } from '../log/recent.ts'
 import type { QueueState } from '../log/state.ts'
 import { IDENTITY_QUEUE_END } from '../timer/identity.ts'
 import { decodeTimestamp, encodeTimestamp } from '../timer/text.ts'
-import { DueTimer, isBefore } from './due.ts'
-import { type DuePage, type DuePageParts, readDuePage } from './duepage.ts'
+import { DueTimer } from './due.ts'
 
 /** A window with fewer timers reads on while a drain runs. */
 const READ_AHEAD_BELOW_TIMERS = 1536
@@ -26,7 +28,7 @@ const READ_AHEAD_BELOW_TIMERS = 1536
 export class DueWindow {
   readonly #recent: RecentTimers
   readonly #queue: QueueState
-  readonly #pageParts: DuePageParts
+  readonly #pageParts: DuePageParts<DueTimer>
   readonly #onRemoved: (timer: DueTimer) => void
   /** What pages brought, in order, from `#runAt` on; each page goes behind the one before. */
   #run: DueTimer[] = []
@@ -56,7 +58,7 @@ export class DueWindow {
     this.#recent = recent
     this.#queue = queue
     this.#onRemoved = onRemoved
-    const make = (identity: string, timestamp: number, orderText: string, dueKey?: string) =>
+    const make: DuePageParts<DueTimer>['make'] = ({ identity, timestamp, orderText }, dueKey) =>
       new DueTimer(queue, identity, timestamp, orderText, onRemoved, dueKey)
     this.#pageParts = { engine, recent, queue, make, onDamaged }
     this.#end = `d${queue.prefix.slice(1)}${encodeTimestamp(queue.decided.low)}`
@@ -154,7 +156,8 @@ export class DueWindow {
     this.#departed = departed
     try {
       // What comes and goes while it is read is noted.
-      this.#extend(await readDuePage(this.#pageParts, this.#end, limit), departed)
+      const to = `d${this.#queue.prefix.slice(1)}${END}`
+      this.#extend(await readDuePage(this.#pageParts, this.#end, to, limit), departed)
     } finally {
       this.#arrivals = undefined
       this.#departed = undefined
@@ -162,7 +165,7 @@ export class DueWindow {
     for (const timer of arrivals) if (!this.#isBeyondEnd(timer)) this.#insert(timer)
   }
 
-  #extend({ timers, end }: DuePage, departed: Set<string>): void {
+  #extend({ timers, end }: DuePage<DueTimer>, departed: Set<string>): void {
     this.#complete = end === undefined
     this.#run = this.#run.slice(this.#runAt)
     this.#runAt = 0
@@ -172,7 +175,7 @@ export class DueWindow {
     const last = end ?? timers.at(-1)
     if (last === undefined) return
     this.#endTimer = new DueTimer(this.#queue, '', last.timestamp, last.orderText, this.#onRemoved)
-    this.#end = `d${this.#queue.prefix.slice(1)}${encodeTimestamp(last.timestamp)}${last.orderText}`
+    this.#end = keyOf(this.#queue, last)
   }
 
   #isBeyondEnd(timer: DueTimer): boolean {
@@ -224,7 +227,7 @@ export class DueWindow {
     for (let i = kept.length; i < sorted.length; i++) this.#live.delete(sorted[i]!.identity)
     const end = kept.at(-1)!
     this.#run = kept
-    this.#end = `d${this.#queue.prefix.slice(1)}${encodeTimestamp(end.timestamp)}${end.orderText}`
+    this.#end = keyOf(this.#queue, end)
     this.#endTimer = end
     this.#complete = false
   }

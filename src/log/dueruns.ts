@@ -117,6 +117,10 @@ export function compareEvents(a: TimerEvent, b: TimerEvent): number {
 }
 
 /** Firing order: by timestamp, then first registered, first fired. */
+export function isBefore(a: DuePosition, b: DuePosition): boolean {
+  return a.timestamp < b.timestamp || (a.timestamp === b.timestamp && a.orderText < b.orderText)
+}
+
 function compareOrder(aTimestamp: number, aOrder: string, bTimestamp: number, bOrder: string): number {
   if (aTimestamp !== bTimestamp) return aTimestamp - bTimestamp
   return aOrder < bOrder ? -1 : aOrder === bOrder ? 0 : 1

@@ -22,6 +22,7 @@ import {
 } from '../limits.ts'
 import type { Call, Settle, TimerCall } from '../log/calls.ts'
 import type { CommitPipeline } from '../log/pipeline.ts'
+import type { RecentTimers } from '../log/recent.ts'
 import type { QueueState, ServiceState } from '../log/state.ts'
 import { type Listed, listDue } from '../snapshot/listing.ts'
 import { reached } from '../steps.ts'
@@ -34,6 +35,7 @@ import { countOf } from './plan.ts'
 export interface MigrationParts {
   engine: Engine
   pipeline: CommitPipeline
+  recent: RecentTimers
   /** Throws when the store takes no calls any more. */
   refuse(): void
 }
@@ -117,7 +119,7 @@ export class Migration {
     let slice = new Slice()
     let underWay: Promise<void> = Promise.resolve()
     try {
-      for await (const listed of listDue(this.#parts.engine, from, ALL_TIMES, CHUNK_ENTRIES)) {
+      for await (const listed of listDue(this.#parts, from, ALL_TIMES, CHUNK_ENTRIES)) {
         slice.add(listed, from, this.#conversion.convert(listed, to), to)
         if (this.#isSliceOver()) await this.#giveTurn()
         if (!slice.isFull) continue

@@ -1,7 +1,8 @@
 /**
  * Reading what stands in a queue: in due order, or one key's timers by namespace and timestamp.
  *
- * - Each chunk is a view of one moment; what changes between two chunks may or may not be seen, nothing is seen twice.
+ * - Each chunk is a view of one moment, of the key spaces and of what is recent; what changes between two chunks may or may
+ *   not be seen, nothing is seen twice.
  * - A `due` entry whose timer is not there is passed over: it counts for nothing. That it is not there is found twice.
  */
 import { type Engine, isPart } from '../engine/engine.ts'
@@ -9,12 +10,13 @@ import { END } from '../engine/keyspaces.ts'
 import { hiddenKey, walkTo } from '../engine/walked.ts'
 import { TidemarkError } from '../errors.ts'
 import { MAX_TIMESTAMP, MIN_TIMESTAMP, READ_AT_ONCE_TIMERS, SCAN_CHUNK_BYTES } from '../limits.ts'
+import { type Due, keyOf, readDuePage } from '../log/duepage.ts'
 import { prefixEnd } from '../log/reads.ts'
 import type { RecentTimers } from '../log/recent.ts'
 import type { QueueState } from '../log/state.ts'
-import { timestampText } from '../timer/identity.ts'
-import { parseDue, parseStored, type StoredTimer } from '../timer/stored.ts'
-import { decodeTimestamp, encodeTimestamp } from '../timer/text.ts'
+import { keyPart, timestampText } from '../timer/identity.ts'
+import { parseStored, type StoredTimer } from '../timer/stored.ts'
+import { compareStored, decodeTimestamp, encodeTimestamp } from '../timer/text.ts'
 
 const LISTING_CHUNK_ENTRIES = 1000
 /** Entries that are read at once where few are wanted. */
@@ -25,6 +27,11 @@ export interface Listed {
   timer: StoredTimer
 }
 
+export interface ListingParts {
+  engine: Engine
+  recent: RecentTimers
+}
+
 /** Timestamps, both ends included. */
 export interface TimestampRange {
   from: number
@@ -33,30 +40,44 @@ export interface TimestampRange {
 
 /** The timers of a queue in due order. */
 export async function* listDue(
-  engine: Engine,
+  { engine, recent }: ListingParts,
   queue: QueueState,
   range: TimestampRange,
   chunkEntries = READ_AT_ONCE_TIMERS,
 ): AsyncGenerator<Listed> {
   const space = `d${queue.prefix.slice(1)}`
   const to = range.to === MAX_TIMESTAMP ? space + END : space + encodeTimestamp(range.to + 1)
+  const parts = { engine, recent, queue, make: pending, onDamaged: damaged }
+  await recent.prepareDue(queue)
   // Below the lower bound everything was deleted, and LevelDB would walk it key by key.
   let after = space + encodeTimestamp(Math.max(range.from, queue.decided.low))
-  for (;;) {
-    if (after >= to) return
-    const entries = await engine.scan({ after, to, limit: chunkEntries }).read()
-    const due = entries.map(([key, value]) => parseDue(key, value) ?? damaged(key))
-    const values = await engine.getMany(due.map(({ identity }) => identity))
-    for (let i = 0; i < due.length; i++) {
-      const { identity, orderText } = due[i]!
-      const value = values[i]
-      const timer = value === undefined ? undefined : (parseStored(identity, value) ?? damaged(identity))
+  for (let limit = chunkEntries; after < to; limit = Math.min(2 * limit, READ_AT_ONCE_TIMERS)) {
+    const { timers, end } = await readDuePage(parts, after, to, limit)
+    const stored = timers.filter(({ standing }) => standing === undefined)
+    const values = await engine.getMany(stored.map(({ identity }) => identity))
+    let at = 0
+    for (const { identity, timestamp, orderText, standing } of timers) {
+      if (timestamp > range.to) return
+      const timer = standing ?? parseOrThrow(identity, values[at++])
       if (timer?.orderText === orderText) yield { identity, timer }
       else if (timer === undefined) await refuseHidden(engine, identity, orderText)
     }
-    if (entries.length < chunkEntries) return
-    after = entries.at(-1)![0]
+    if (end === undefined) return
+    after = keyOf(queue, end)
   }
+}
+
+/** A timer of a page, which is still to be read where nothing recent tells what stands. */
+interface Pending extends Due {
+  standing: StoredTimer | undefined
+}
+
+function pending(due: Due, _: unknown, standing: StoredTimer | undefined): Pending {
+  return { ...due, standing }
+}
+
+function parseOrThrow(identity: string, value: string | undefined): StoredTimer | undefined {
+  return value === undefined ? undefined : (parseStored(identity, value) ?? damaged(identity))
 }
 
 /** Refuses a timer that is there all the same. One that went meanwhile does not come back with the same order. */
@@ -69,24 +90,11 @@ async function refuseHidden(engine: Engine, identity: string, orderText: string)
  * The earliest timer of a queue, read while no commit is under way: the lower bound of the queue then rises to it, so
  * that what was deleted before it is walked once.
  */
-export async function readEarliest(
-  engine: Engine,
-  recent: RecentTimers,
-  queue: QueueState,
-): Promise<Listed | undefined> {
+export async function readEarliest(parts: ListingParts, queue: QueueState): Promise<Listed | undefined> {
   const range = { from: MIN_TIMESTAMP, to: MAX_TIMESTAMP }
-  await recent.prepareDue(queue)
-  const [fresh] = recent.due(queue, { timestamp: queue.decided.low, orderText: '' }, 1)
-  let earliest: Listed | undefined = fresh
-  for await (const listed of listDue(engine, queue, range, FEW_ENTRIES)) {
-    // What is recent is told above; where it went, the space may still have it.
-    if (recent.get(listed.identity) !== undefined) continue
-    const timestamp = identityTimestamp(listed.identity)
-    const isFirst =
-      fresh === undefined ||
-      timestamp < fresh.timestamp ||
-      (timestamp === fresh.timestamp && listed.timer.orderText < fresh.timer.orderText)
-    if (isFirst) earliest = listed
+  let earliest: Listed | undefined
+  for await (const listed of listDue(parts, queue, range, FEW_ENTRIES)) {
+    earliest = listed
     break
   }
   queue.decided.low = earliest === undefined ? MAX_TIMESTAMP : identityTimestamp(earliest.identity)
@@ -95,21 +103,32 @@ export async function readEarliest(
 
 /** The timers behind a prefix (a key, or a key and a namespace), by namespace and timestamp. */
 export async function* listKey(
-  engine: Engine,
+  { engine, recent }: ListingParts,
   prefix: string,
   range: TimestampRange,
 ): AsyncGenerator<Listed> {
+  const limits = { limit: LISTING_CHUNK_ENTRIES, maxBytes: SCAN_CHUNK_BYTES }
+  const isRest = (identity: string) => identity.startsWith(prefix) && compareStored(identity, after) > 0
+  await recent.prepareKeys()
   let after = prefix
   for (;;) {
-    const limits = { limit: LISTING_CHUNK_ENTRIES, maxBytes: SCAN_CHUNK_BYTES }
-    const entries = await engine.scan({ after, to: prefixEnd(prefix), ...limits }).read()
-    for (const [identity, value] of entries) {
+    const scan = engine.scan({ after, to: prefixEnd(prefix), ...limits })
+    const fresh = recent.changedOf(keyPart(prefix)).filter(isRest)
+    const standingOf = recent.view()
+    const entries = await scan.read()
+    const stored = new Map(entries)
+    const end = isPart(entries, limits) ? entries.at(-1)![0] : undefined
+    const identities = new Set([...fresh, ...stored.keys()])
+    for (const identity of [...identities].sort(compareStored)) {
+      if (end !== undefined && compareStored(identity, end) > 0) break
       const timestamp = identityTimestamp(identity)
       if (timestamp < range.from || timestamp > range.to) continue
-      yield { identity, timer: parseStored(identity, value) ?? damaged(identity) }
+      const standing = standingOf(identity)
+      const timer = standing === undefined ? parseOrThrow(identity, stored.get(identity)) : standing
+      if (timer !== null && timer !== undefined) yield { identity, timer }
     }
-    if (!isPart(entries, limits)) return
-    after = entries.at(-1)![0]
+    if (end === undefined) return
+    after = end
   }
 }
 

@@ -7,7 +7,7 @@ import { systemFiles } from '../../src/files.ts'
 import { type TidemarkError, TimerStore } from '../../src/index.ts'
 import { ManualClock } from '../../src/testing.ts'
 import { MemoryPlatform } from '../support/memoryplatform.ts'
-import { all } from '../support/store.ts'
+import { all, spilled } from '../support/store.ts'
 import { temporaryDirectory } from '../support/tmp.ts'
 
 async function openStore(platform: MemoryPlatform, location: string) {
@@ -25,8 +25,8 @@ test('a replace whose n-th read fails ends the store with what was there, or wit
     const location = join(directory, `${n}`)
     const { store, processingTime } = await openStore(platform, location)
     for (const timestamp of [1, 2]) await processingTime.register({ key: 'a', timestamp })
-    // Listed, they are in the key spaces: what is recent is not read.
-    await all(processingTime.list())
+    // What is recent is not read.
+    await spilled(store)
     platform.engine(location).failRead = n
     const outcome = await processingTime.replace({ key: 'a', timestamp: 3 }).then(
       () => 'done',
@@ -97,7 +97,7 @@ test('a context whose reads fail tells its handler TIDEMARK_FAILED, and the time
     },
   })
   await processingTime.register({ key: 'a', timestamp: 1 })
-  await all(processingTime.list())
+  await spilled(store)
   for (let i = 0; i < 5; i++) await clock.advanceBy(1000)
   assert.equal(codes, ['TIDEMARK_FAILED', 'TIDEMARK_FAILED'])
   assert.is(processingTime.count, 0)

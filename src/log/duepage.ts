@@ -2,46 +2,56 @@
  * A page of what is due in a queue, from a position on: the `due` space and what is recent, as they are at one moment.
  *
  * - It ends where the one of the two ends that has more beyond: up to there both are known.
- * - What the space still has, and recently went, is left out; what went and came again is where it came again.
+ * - What the space still has, and recently went, is left out; what went and came again is where it came again. One that is
+ *   in both is there once, as it is recently.
  */
 import type { Engine, Entry } from '../engine/engine.ts'
-import { END } from '../engine/keyspaces.ts'
-import type { DuePosition } from '../log/dueruns.ts'
-import type { RecentTimers } from '../log/recent.ts'
-import type { QueueState } from '../log/state.ts'
 import { IDENTITY_QUEUE_END } from '../timer/identity.ts'
-import { parseDue } from '../timer/stored.ts'
-import { decodeTimestamp, TIMESTAMP_CHARACTERS } from '../timer/text.ts'
-import { type DueTimer, isBefore } from './due.ts'
+import { parseDue, type StoredTimer } from '../timer/stored.ts'
+import { decodeTimestamp, encodeTimestamp, TIMESTAMP_CHARACTERS } from '../timer/text.ts'
+import { type DuePosition, isBefore } from './dueruns.ts'
+import type { RecentTimers } from './recent.ts'
+import type { QueueState } from './state.ts'
 
-export interface DuePageParts {
+/** A timer of a page. */
+export interface Due extends DuePosition {
+  readonly identity: string
+}
+
+export interface DuePageParts<T extends Due> {
   engine: Engine
   recent: RecentTimers
   queue: QueueState
-  /** Makes a timer of the page; `dueKey`, where the space has it. */
-  make(identity: string, timestamp: number, orderText: string, dueKey?: string): DueTimer
+  /** Makes a timer of the page: of the space, with the key of its entry, or of what is recent, with what stands. */
+  make(due: Due, dueKey: string | undefined, standing: StoredTimer | undefined): T
   /** Hears of a `due` entry that cannot be read, and is passed over. */
   onDamaged(key: string): void
 }
 
-export interface DuePage {
+export interface DuePage<T extends Due> {
   /** In firing order. */
-  timers: DueTimer[]
+  timers: T[]
   /** Where what was read ends; undefined: there is nothing beyond. */
   end: DuePosition | undefined
 }
 
-/** Reads the timers behind a `due` key, or the beginning of one: `limit` of each of the two, at most. */
-export async function readDuePage(parts: DuePageParts, after: string, limit: number): Promise<DuePage> {
+/** Reads the timers behind a `due` key, or the beginning of one, up to another: `limit` of each of the two, at most. */
+export async function readDuePage<T extends Due>(
+  parts: DuePageParts<T>,
+  after: string,
+  to: string,
+  limit: number,
+): Promise<DuePage<T>> {
   const { engine, recent, queue, make } = parts
-  const to = `d${queue.prefix.slice(1, IDENTITY_QUEUE_END)}${END}`
   const scan = engine.scan({ after, to, limit })
   const fresh = recent
     .due(queue, positionOf(after), limit)
-    .map(({ identity, timestamp, timer }) => make(identity, timestamp, timer.orderText))
+    .map(({ identity, timestamp, timer }) =>
+      make({ identity, timestamp, orderText: timer.orderText }, undefined, timer),
+    )
   const standingOf = recent.view()
   const entries = await scan.read()
-  const stored = parseEntries(entries, standingOf, parts)
+  const stored = parseEntries(entries, fresh, standingOf, parts)
   const storedEnd = entries.length < limit ? undefined : positionOf(entries.at(-1)![0])
   const freshEnd = fresh.length < limit ? undefined : fresh.at(-1)
   const end = earlierOf(storedEnd, freshEnd)
@@ -49,12 +59,15 @@ export async function readDuePage(parts: DuePageParts, after: string, limit: num
   return { timers: end === undefined ? timers : timers.filter((timer) => !isBefore(end, timer)), end }
 }
 
-function parseEntries(
+function parseEntries<T extends Due>(
   entries: readonly Entry[],
+  fresh: readonly T[],
   standingOf: ReturnType<RecentTimers['view']>,
-  { make, onDamaged }: DuePageParts,
-): DueTimer[] {
-  const timers: DueTimer[] = []
+  { make, onDamaged }: DuePageParts<T>,
+): T[] {
+  const isFresh = new Set<string>()
+  for (const { identity } of fresh) isFresh.add(identity)
+  const timers: T[] = []
   for (const [key, value] of entries) {
     const due = parseDue(key, value)
     if (due === undefined) {
@@ -63,8 +76,9 @@ function parseEntries(
     }
     const { identity, orderText } = due
     const newest = standingOf(identity)
-    if (newest !== undefined && newest?.orderText !== orderText) continue
-    timers.push(make(identity, decodeTimestamp(key, IDENTITY_QUEUE_END), orderText, key))
+    if (isFresh.has(identity) || (newest !== undefined && newest?.orderText !== orderText)) continue
+    const timestamp = decodeTimestamp(key, IDENTITY_QUEUE_END)
+    timers.push(make({ identity, timestamp, orderText }, key, undefined))
   }
   return timers
 }
@@ -75,13 +89,18 @@ function positionOf(key: string): DuePosition {
   return { timestamp, orderText: key.slice(IDENTITY_QUEUE_END + TIMESTAMP_CHARACTERS) }
 }
 
+/** The `due` key of a position in a queue. */
+export function keyOf(queue: QueueState, { timestamp, orderText }: DuePosition): string {
+  return `d${queue.prefix.slice(1)}${encodeTimestamp(timestamp)}${orderText}`
+}
+
 function earlierOf(a: DuePosition | undefined, b: DuePosition | undefined): DuePosition | undefined {
   if (a === undefined || b === undefined) return a ?? b
   return isBefore(a, b) ? a : b
 }
 
-function mergeInOrder(a: readonly DueTimer[], b: readonly DueTimer[]): DueTimer[] {
-  const merged: DueTimer[] = []
+function mergeInOrder<T extends Due>(a: readonly T[], b: readonly T[]): T[] {
+  const merged: T[] = []
   let at = 0
   for (const timer of a) {
     while (at < b.length && isBefore(b[at]!, timer)) merged.push(b[at++]!)
