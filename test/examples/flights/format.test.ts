@@ -79,4 +79,8 @@ test('elsewhere there is a plain line now and then', () => {
   assert.is(written[5], 'watching  50%  details\n')
 })
 
+test('a watermark that never rose is before the first flight', () => {
+  assert.is(formatTime(-Number.MAX_SAFE_INTEGER), 'before the first flight')
+})
+
 test.run()

@@ -18,9 +18,14 @@ export function formatBytes(bytes: number): string {
     : `${(kib / 1024).toFixed(kib < 10_240 ? 1 : 0)} MiB`
 }
 
+/** What a date can tell; a watermark that never rose is far below. */
+const MAX_DATE_MS = 8.64e15
+
 /** The clock of the data: it has no zone, so none is shown. */
 export const formatTime = (timeMs: number): string =>
-  new Date(timeMs).toISOString().slice(0, 16).replace('T', ' ')
+  Math.abs(timeMs) <= MAX_DATE_MS
+    ? new Date(timeMs).toISOString().slice(0, 16).replace('T', ' ')
+    : 'before the first flight'
 
 const LEFT_EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉']
 const LOWER_EIGHTHS = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
