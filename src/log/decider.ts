@@ -51,7 +51,7 @@ export class Decider {
     this.#parts = parts
   }
 
-  /** `overlays`: changes of commits that were not in the store when `reads` were read, newest first. */
+  /** `overlays`: changes of commits that were not in the key spaces when `reads` were read, newest first. */
   decide(
     taken: Taken,
     reads: CallReads,

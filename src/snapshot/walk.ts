@@ -3,8 +3,8 @@
  *
  * - Nothing is held: every read opens its own views and closes them at once. What is visible at s never changes, so
  *   views of different moments agree about it.
- * - A timer that goes moves from `timers` to `retired`, never back. So whatever part of `timers` a view shows, the view
- *   of the same part of `retired` is opened after it: a timer that moves in between is seen twice, never missed.
+ * - A timer that goes is put into `retired`, and leaves `timers` then or later; never back. So whatever part of `timers` a
+ *   view shows, the view of the same part of `retired` is opened after it: a timer is seen twice, maybe, and never missed.
  * - Every value's checksum is verified. A timer seen live and retired is one; two different ones are damage.
  * - While one round is merged the next is being read; not where the walk gives way to others: then it does one thing at
  *   a time, in short rounds, and rests between them.
@@ -242,7 +242,7 @@ class Merger {
     this.#count = count
   }
 
-  /** Keeps a retired timer, unless it was just seen live: then it went while it was looked at. */
+  /** Keeps a retired timer, unless it was just seen live: it leaves `timers` later. */
   #keep(identity: string, value: string, checksum: number): void {
     if (identity === this.#lastIdentity) {
       if (value !== this.#lastValue) throw damaged('timer seen twice at one version', identity)
