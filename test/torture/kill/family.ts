@@ -43,7 +43,8 @@ const focusOf: Record<string, Focus> = {
   commit: 'mixed',
   spill: 'opening',
   purge: 'purges',
-  trim: 'opening',
+  // Where little is written between checkpoints, the tail still has all that they held.
+  trim: 'checkpoints',
   compaction: 'compaction',
   checkpoint: 'checkpoints',
   retention: 'checkpoints',
