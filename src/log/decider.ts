@@ -40,6 +40,8 @@ export interface DecidedCommit {
   /** What its batch takes along of a spill. */
   spilled: Spilled | undefined
   changes: Changes
+  /** Prefixes behind which it changed all that stood before. */
+  knownPrefixes: readonly string[]
   /** Whether they are fired timers that went, and nothing else. */
   firesOnly: boolean
 }
@@ -86,7 +88,8 @@ export class Decider {
       unanswered === undefined && rejected === undefined
         ? taken.calls
         : taken.calls.filter((call) => call !== unanswered && rejected?.has(call) !== true)
-    return { decided: { commit, ...written, changes: draft, firesOnly: draft.firesOnly }, calls }
+    const { firesOnly, knownPrefixes } = draft
+    return { decided: { commit, ...written, changes: draft, knownPrefixes, firesOnly }, calls }
   }
 
   /** Returns the calls that are answered already: what they asked for is not possible. */

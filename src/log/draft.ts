@@ -45,6 +45,8 @@ export interface DraftSources {
 export class Draft implements Changes {
   readonly version: number
   readonly events: CommitEvent[] = []
+  /** Prefixes (a key, or a key and namespace) behind which it changed all that stood before. */
+  readonly knownPrefixes: string[] = []
   /** What stands after this commit, where it differs from before. */
   #changed: Map<string, StoredTimer | null> | undefined
   /** Whether all that changed so far is fired timers that went: none of them is looked up again to be fired. */
@@ -199,9 +201,11 @@ export class Draft implements Changes {
 
   /** Removes what a range holds; the range may be a slice, and then the next one goes on behind it. */
   deleteAll(call: ContextCall & { kind: 'deleteAll' }): void {
+    const before = call.answer
     for (const identity of this.#identitiesIn(call, call.prefix)) {
       if (this.delete(call.queue, identity, identityTimestamp(identity))) call.answer++
     }
+    if (!call.isLarge && call.answer > before) this.knownPrefixes.push(call.prefix)
   }
 
   replace(call: ReplaceCall): void {
@@ -219,6 +223,8 @@ export class Draft implements Changes {
     }
     call.answer.sort((a, b) => a - b)
     this.register(call.queue, call.identity, call.timestamp, call.payload)
+    // One that stands as it was told is not changed.
+    if (!call.isLarge && this.get(call.identity) !== undefined) this.knownPrefixes.push(call.prefix)
   }
 
   /** The identities behind a prefix that may stand: those read, and what the commits under way and this one changed. */

@@ -69,6 +69,7 @@ export class CommitPipeline {
     this.#parts = parts
     this.standings = new Standings({
       engine: parts.engine,
+      recent: parts.recent,
       calls: this.#queue,
       decidedChanges: (exceptFires) => this.#decidedChanges(exceptFires),
       fail: (error) => this.fail(error),
@@ -303,13 +304,13 @@ export class CommitPipeline {
     this.#decideNext = undefined
   }
 
-  #applied({ commit, calls, logCharacters, spilled }: CommitUnderWay): void {
+  #applied({ commit, calls, logCharacters, knownPrefixes, spilled }: CommitUnderWay): void {
     const { state, recent } = this.#parts
     if (spilled !== undefined) this.#spilled(spilled)
-    if (logCharacters > 0) recent.applied(commit, logCharacters)
     state.appliedVersion = commit.version
     state.appliedRetired = commit.retired
     for (const { queue, totals } of commit.totals) queue.appliedCount = totals.count
+    if (logCharacters > 0) recent.applied(commit, logCharacters, knownPrefixes)
     for (const { service, watermark } of commit.watermarks) service.appliedWatermark = watermark
     this.#parts.onApplied(commit)
     for (const call of calls) answerCall(call)

@@ -131,7 +131,7 @@ async function readShort(
   const recentIdentities = short.map(({ call: { prefix } }) =>
     recent.changedOf(keyPart(prefix)).filter((identity) => identity.startsWith(prefix)),
   )
-  const found = await scanShort(engine, short)
+  const found = await scanShort(engine, short, recent)
   let timers = 0
   for (const [i, { call, at }] of short.entries()) {
     const entries = found[i]
@@ -150,10 +150,16 @@ async function readShort(
   }
 }
 
-/** What the spaces have of each; nothing is asked where a queue has nothing there. */
-async function scanShort(engine: Engine, short: readonly ShortRange[]): Promise<(Entry[] | undefined)[]> {
+/** What the spaces have of each; nothing is asked where a queue has nothing there, or all of a key is recent. */
+async function scanShort(
+  engine: Engine,
+  short: readonly ShortRange[],
+  recent: RecentTimers,
+): Promise<(Entry[] | undefined)[]> {
   const limits = { limit: MAX_SHARED_RANGE_TIMERS + 1, maxBytes: MAX_SHARED_RANGES_BYTES }
-  const stored = short.filter(({ call }) => call.queue.storedHigh > MIN_TIMESTAMP)
+  const stored = short.filter(
+    ({ call: { queue, prefix } }) => queue.storedHigh > MIN_TIMESTAMP && !recent.knowsAll(prefix),
+  )
   if (stored.length === 0) return short.map(() => [])
   const found = await engine.scanPrefixes(
     stored.map(({ call }) => call.prefix),

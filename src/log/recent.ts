@@ -20,6 +20,7 @@ import {
   SPILLED_ALONG_SHARE,
 } from '../limits.ts'
 import { reached } from '../steps.ts'
+import { keyPart } from '../timer/identity.ts'
 import type { StoredTimer } from '../timer/stored.ts'
 import type { Changes } from './draft.ts'
 import { compareEvents, type DuePosition } from './dueruns.ts'
@@ -90,10 +91,22 @@ export class RecentTimers implements Changes {
     for (const table of [...this.#closed, this.#open]) await table.index().prepare()
   }
 
-  /** Adds what a commit did, now that it is durable. */
-  applied({ version, events }: Commit, logCharacters: number): void {
+  /** Whether all that stands behind a prefix (a key, or a key and namespace) is recent: the spaces need not be asked. */
+  knowsAll(prefix: string): boolean {
+    const part = keyPart(prefix)
+    for (const table of [this.#open, ...this.#closed])
+      if (table.knowsAll(prefix) || table.knowsAll(part)) return true
+    return false
+  }
+
+  /**
+   * Adds what a commit did, now that it is durable, and the counts of its queues are those after it. `knownPrefixes`: those
+   * behind which it changed all that stood before.
+   */
+  applied({ version, events }: Commit, logCharacters: number, knownPrefixes: readonly string[]): void {
     const open = this.#open
     for (const event of events) if ('queue' in event) open.add(event)
+    for (const prefix of knownPrefixes) open.addKnownPrefix(prefix)
     open.committed(version, logCharacters)
     if (this.#fullness(open) > 1) this.close()
   }
@@ -111,6 +124,7 @@ export class RecentTimers implements Changes {
   /** Begins a new table: what is recent now is spilled. Returns the newest that is; undefined: nothing is recent. */
   close(): RecentTable | undefined {
     if (this.#open.newestVersion > 0) {
+      this.#open.close()
       this.#closed.push(this.#open)
       this.#toSpill = 0
       for (const table of this.#closed) this.#toSpill += table.timers
@@ -178,6 +192,7 @@ export class RecentTimers implements Changes {
     // Batches are written in order.
     this.#closed.shift()
     this.#written--
+    if (this.#closed.length === 0 || !this.#closed[0]!.isBegun) table.spilledLast()
     return table.newestVersion
   }
 

@@ -8,6 +8,7 @@
  */
 import type { EngineBatch } from '../engine/engine.ts'
 import { invariant } from '../errors.ts'
+import { MIN_TIMESTAMP } from '../limits.ts'
 import { DUE_ENTRY_CHARACTERS, dueKey, type StoredTimer } from '../timer/stored.ts'
 import { putTimer } from './apply.ts'
 import { type DuePosition, DueRuns } from './dueruns.ts'
@@ -17,6 +18,7 @@ import type { QueueState } from './state.ts'
 
 /** What an event takes in memory besides its texts, about: objects, places in maps and runs. */
 const EVENT_BYTES = 256
+const PREFIX_BYTES = 64
 const NOTHING: readonly string[] = []
 
 /** What a slice of a spill wrote. */
@@ -36,6 +38,12 @@ export class RecentTable {
   /** Timers that may be below, and the keys of those `due` entries there that are to go. */
   readonly #below = new Map<string, string[]>()
   readonly #due = new Map<QueueState, DueRuns>()
+  /** Prefixes behind which nothing stands below that it does not know of. */
+  readonly #knownPrefixes = new Set<string>()
+  /** The queues that its commits touched. */
+  readonly #queues = new Set<QueueState>()
+  /** Those that had no timers when it was closed. */
+  #emptyQueues: readonly QueueState[] = []
   #bytes = 0
   #logCharacters = 0
   /** The newest commit that it knows. */
@@ -44,6 +52,11 @@ export class RecentTable {
 
   get timers(): number {
     return this.#events.size
+  }
+
+  /** Whether some of it may be in the spaces. */
+  get isBegun(): boolean {
+    return this.#unspilled !== undefined
   }
 
   /** About what it takes in memory. */
@@ -60,6 +73,28 @@ export class RecentTable {
   committed(version: number, logCharacters: number): void {
     this.newestVersion = version
     this.#logCharacters += logCharacters
+  }
+
+  /** Notes that its newest commit changed all that stood behind a prefix. */
+  addKnownPrefix(prefix: string): void {
+    if (this.#knownPrefixes.has(prefix)) return
+    this.#knownPrefixes.add(prefix)
+    this.#bytes += PREFIX_BYTES + prefix.length
+  }
+
+  /** Whether it, and what is newer, has all that stands behind a prefix. */
+  knowsAll(prefix: string): boolean {
+    return this.#knownPrefixes.has(prefix)
+  }
+
+  /** Notes that nothing is added to it any more. */
+  close(): void {
+    this.#emptyQueues = [...this.#queues].filter(({ appliedCount }) => appliedCount === 0)
+  }
+
+  /** Notes that it is in the spaces, and nothing that is newer: of the queues that had nothing then they have nothing. */
+  spilledLast(): void {
+    for (const queue of this.#emptyQueues) queue.storedHigh = MIN_TIMESTAMP
   }
 
   event(identity: string): TimerEvent | undefined {
@@ -80,6 +115,7 @@ export class RecentTable {
   /** `isNew`: what it registers is nowhere below; where the log is read again, nobody knows. */
   add(event: TimerEvent, isNew = true): void {
     const { identity, queue } = event
+    this.#queues.add(queue)
     const before = this.#events.get(identity)
     if (event.kind === 'delete' || event.kind === 'fire') {
       if (before !== undefined) invariant(isStanding(before), 'a timer went twice')

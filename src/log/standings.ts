@@ -12,11 +12,13 @@ import { parseStored, type StoredTimer } from '../timer/stored.ts'
 import type { CallQueue } from './callqueue.ts'
 import type { Changes, Standing } from './draft.ts'
 import { prefixEnd } from './reads.ts'
+import type { RecentTimers } from './recent.ts'
 import type { QueueState } from './state.ts'
 
 export interface StandingsParts {
   engine: Engine
   calls: CallQueue
+  recent: RecentTimers
   /** Changes of the commits that are decided and not in the key spaces yet, newest first. */
   decidedChanges(exceptFires?: boolean): readonly Changes[]
   /** Ends the store. */
@@ -53,12 +55,13 @@ export class Standings {
    * are too many to tell them without waiting for what is under way.
    */
   async behind({ storedHigh }: QueueState, prefix: string): Promise<string[] | undefined> {
-    const { calls, engine } = this.#parts
+    const { calls, engine, recent } = this.#parts
     const undecided = calls.effectsBehind(prefix)
     const decided = this.#decidedBehind(prefix)
     const limit = MAX_SHARED_RANGE_TIMERS + 1
     const range = { from: prefix, to: prefixEnd(prefix), limit }
-    const entries = storedHigh === MIN_TIMESTAMP ? [] : await engine.scan(range).read()
+    const isRecent = storedHigh === MIN_TIMESTAMP || recent.knowsAll(prefix)
+    const entries = isRecent ? [] : await engine.scan(range).read()
     if (entries.length === limit || decided.size >= limit) return undefined
     const stored = new Set(entries.map(([identity]) => identity))
     const named = new Set([...stored, ...undecided.identities, ...decided.keys()])

@@ -32,7 +32,7 @@ export class QueueState {
   readonly prefix: string
   readonly decided: QueueTotals = { count: 0, setHash: 0, low: MAX_TIMESTAMP, high: MIN_TIMESTAMP }
   appliedCount = 0
-  /** A timestamp above which the `timers` space has nothing of this queue, and never had while the store is open. */
+  /** A timestamp above which the `timers` space has nothing of this queue; where it has nothing at all, the lowest. */
   storedHigh = MIN_TIMESTAMP
   /** The version whose commit touched this queue last: what it must tell the totals of. */
   touchedIn = 0

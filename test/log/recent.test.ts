@@ -12,7 +12,12 @@ import { type ServiceState, StoreState } from '../../src/log/state.ts'
 import { loadState } from '../../src/log/tail.ts'
 import { keyPrefix, queuePrefix } from '../../src/timer/identity.ts'
 import { dueKey, dueValue, parseStored } from '../../src/timer/stored.ts'
-import { compareStored, encodeTimestamp } from '../../src/timer/text.ts'
+import {
+  compareStored,
+  decodeTimestamp,
+  encodeTimestamp,
+  TIMESTAMP_CHARACTERS,
+} from '../../src/timer/text.ts'
 import { MemoryDisk } from '../support/memorydisk.ts'
 import { MemoryEngine, turnsOf } from '../support/memoryengine.ts'
 import { randomFrom, seed } from '../support/random.ts'
@@ -35,6 +40,8 @@ class Bench {
   readonly state = new StoreState('store', 128)
   readonly standings = new Map<number, Standing>([[0, new Map()]])
   readonly putKeys: string[] = []
+  /** Prefixes that the key spaces were asked for. */
+  readonly scanned: string[] = []
   /** Called when a commit is durable. */
   onApplied = () => {}
   service!: ServiceState
@@ -89,9 +96,14 @@ class Bench {
       }
       return made
     }
+    const scanPrefixes: Engine['scanPrefixes'] = (prefixes, limits) => {
+      this.scanned.push(...prefixes)
+      return engine.scanPrefixes(prefixes, limits)
+    }
     return new Proxy(engine, {
       get: (_, name: keyof MemoryEngine) => {
         if (name === 'batch') return batch
+        if (name === 'scanPrefixes') return scanPrefixes
         const value = engine[name]
         return typeof value === 'function' ? value.bind(engine) : value
       },
@@ -110,13 +122,30 @@ class Bench {
 
   deleteAll(key: number): Promise<number> {
     const queue = this.service.eventTime
-    const call = { kind: 'deleteAll' as const, queue, prefix: keyPrefix(QUEUE, 0, `k${key}`), isLarge: false }
+    const call = { kind: 'deleteAll' as const, queue, prefix: prefixOf(key), isLarge: false }
     return this.submit((settle) => ({ ...call, settle, position: undefined, answer: 0 }))
+  }
+
+  replace(key: number, timestamp: number, payload = ''): Promise<number[]> {
+    const queue = this.service.eventTime
+    const call = { kind: 'replace' as const, queue, prefix: `${prefixOf(key)}\0`, isLarge: false }
+    const identity = identityOf(key, timestamp)
+    return this.submit((settle) => ({ ...call, identity, timestamp, payload, settle, answer: [] }))
+  }
+
+  /** The timers of a key that stand now, calls that are not decided included. */
+  async behind(key: number): Promise<string[]> {
+    const identities = await this.pipeline.standings.behind(this.service.eventTime, prefixOf(key))
+    return identities!.sort()
   }
 }
 
+function prefixOf(key: number): string {
+  return keyPrefix(QUEUE, 0, `k${key}`)
+}
+
 function identityOf(key: number, timestamp: number): string {
-  return `${keyPrefix(QUEUE, 0, `k${key}`)}\0${encodeTimestamp(timestamp)}`
+  return `${prefixOf(key)}\0${encodeTimestamp(timestamp)}`
 }
 
 function spaceOf(disk: MemoryDisk, space: string): Map<string, string> {
@@ -166,20 +195,36 @@ test('what stands is written once, when it is spilled, however often it changed'
 })
 
 /** A random call; what it answers is held against what stands by the calls before. */
-async function call(bench: Bench, expected: Map<string, number>, random: () => number): Promise<void> {
+async function call(
+  bench: Bench,
+  expected: Map<string, number>,
+  random: () => number,
+  keys = 8,
+): Promise<void> {
   const pick = (below: number) => Math.floor(random() * below)
-  const [key, timestamp, payload] = [pick(8), pick(4), `${pick(3)}`]
+  const [key, timestamp, payload] = [pick(keys), pick(4), `${pick(3)}`]
   const id = `${key}/${timestamp}`
-  const kind = pick(10)
-  if (kind < 5) {
+  const ofKey = [...expected.keys()].filter((other) => other.startsWith(`${key}/`))
+  const kind = pick(12)
+  if (kind < 4) {
     const isNew = !expected.has(id)
     expected.set(id, 0)
     assert.is(await bench.timer('register', key, timestamp, payload), isNew)
-  } else if (kind < 8) {
+  } else if (kind < 6) {
+    const others = ofKey.filter((other) => other !== id).map((other) => Number(other.split('/')[1]))
+    for (const other of ofKey) expected.delete(other)
+    expected.set(id, 0)
+    assert.equal(
+      await bench.replace(key, timestamp, payload),
+      others.sort((a, b) => a - b),
+    )
+  } else if (kind === 6) {
+    const identities = ofKey.map((other) => identityOf(key, Number(other.split('/')[1])))
+    assert.equal(await bench.behind(key), identities.sort())
+  } else if (kind < 9) {
     const wasThere = expected.delete(id)
     assert.is(await bench.timer('delete', key, timestamp), wasThere)
-  } else if (kind === 8) {
-    const ofKey = [...expected.keys()].filter((other) => other.startsWith(`${key}/`))
+  } else if (kind < 11) {
     for (const other of ofKey) expected.delete(other)
     assert.is(await bench.deleteAll(key), ofKey.length)
   } else await bench.pipeline.spill()
@@ -192,7 +237,7 @@ test('whatever is called, spilled along and spilled at once, answers are exact a
     const expected = new Map<string, number>()
     const calls: Promise<void>[] = []
     for (let i = 0; i < 250; i++) {
-      calls.push(call(bench, expected, random))
+      calls.push(call(bench, expected, random, [8, 2, 1][run % 4]))
       if (random() < 0.4) await new Promise((resolve) => setImmediate(resolve))
     }
     await Promise.all(calls)
@@ -235,8 +280,61 @@ test('wherever the process dies, the log brings the key spaces to what stood at 
       const loaded = await loadState(again, RECORD, SMALL)
       await loaded.recent.spillAll(again, (spilled) => loaded.recent.spilled(spilled))
       assertSpaces(disk, standing, name)
+      for (const identity of standing.keys()) {
+        const { storedHigh } = loaded.state.services[0]!.eventTime
+        assert.ok(decodeTimestamp(identity, identity.length - TIMESTAMP_CHARACTERS) <= storedHigh, name)
+      }
     }
   }
+})
+
+test('a key whose timers were all moved or cancelled lately is not looked for in the key spaces', async () => {
+  const bench = await Bench.of(LARGE)
+  for (let key = 0; key < 3; key++) await bench.timer('register', key, 5)
+  await bench.pipeline.spill()
+  assert.equal(await bench.replace(1, 6), [5])
+  assert.is(await bench.deleteAll(2), 1)
+  const once = [`${prefixOf(1)}\0`, prefixOf(2)]
+  assert.equal(bench.scanned, once)
+  for (let timestamp = 7; timestamp < 20; timestamp++) {
+    assert.equal(await bench.replace(1, timestamp), [timestamp - 1])
+    await bench.timer('register', 2, timestamp)
+    assert.is(await bench.deleteAll(2), 1)
+  }
+  assert.equal(bench.scanned, once)
+  // Of the whole key less is known than of its namespace; and what is spilled is only there.
+  assert.is(await bench.deleteAll(1), 1)
+  assert.equal(bench.scanned, [...once, prefixOf(1)])
+  await bench.timer('register', 1, 5)
+  await bench.pipeline.spill()
+  assert.is(await bench.deleteAll(1), 1)
+  assert.equal(bench.scanned, [...once, prefixOf(1), prefixOf(1)])
+})
+
+test('one that is replaced by itself is still found when it was spilled long ago', async () => {
+  const bench = await Bench.of(LARGE)
+  await bench.timer('register', 1, 5)
+  await bench.pipeline.spill()
+  assert.equal(await bench.replace(1, 5), [])
+  assert.equal(await bench.replace(1, 6), [5])
+  assert.equal(await bench.behind(1), [identityOf(1, 6)])
+})
+
+test('a queue that has nothing in the key spaces any more is not looked through', async () => {
+  const bench = await Bench.of(LARGE)
+  const keys = Array.from({ length: 10 }, (_, key) => key)
+  for (const key of keys) await bench.timer('register', key, key)
+  await bench.pipeline.spill()
+  for (const key of keys) assert.is(await bench.deleteAll(key), 1)
+  assert.is(bench.scanned.length, keys.length)
+  await bench.pipeline.spill()
+  for (const key of keys) await bench.timer('register', key, key)
+  for (const key of keys) assert.is(await bench.deleteAll(key), 1)
+  assert.is(bench.scanned.length, keys.length)
+  await bench.timer('register', 1, 3)
+  await bench.pipeline.spill()
+  assert.is(await bench.deleteAll(1), 1)
+  assert.is(bench.scanned.length, keys.length + 1)
 })
 
 test('of a timer that is gone by now nothing older is left, though only its removal is to come', async () => {
@@ -315,6 +413,26 @@ test('a timer that is cancelled and set again for ever leaves one removal below,
   bench.recent.spilled(spilled)
   assert.is(removals, 1)
   assertSpaces(bench.disk, bench.standings.get(bench.state.appliedVersion)!)
+})
+
+test('a queue that was empty for a moment is looked through once something newer of it is on its way', async () => {
+  const bench = await Bench.of(LARGE)
+  await bench.timer('register', 1, 5)
+  await bench.pipeline.spill()
+  await bench.timer('delete', 1, 5)
+  bench.recent.close()
+  const first = bench.engine.batch()
+  const spilledFirst = bench.recent.spill(first, 10)!
+  await bench.timer('register', 2, 5)
+  bench.recent.close()
+  const second = bench.engine.batch()
+  const spilledSecond = bench.recent.spill(second, 10)!
+  await bench.engine.write(first, false)
+  bench.recent.spilled(spilledFirst)
+  await bench.engine.write(second, false)
+  bench.recent.spilled(spilledSecond)
+  assert.is(await bench.timer('has', 2, 5), true)
+  assert.is(await bench.deleteAll(2), 1)
 })
 
 test.run()
