@@ -119,7 +119,7 @@ export class LogReplayer {
       check(before === undefined, `version ${version} registers a timer that is there`)
       const orderText = translation.order(event.createVersion, event.place)
       const timer = makeStored(identity, version, orderText, version, event.payload)
-      putTimer(batch, identity, timer)
+      putTimer(batch, identity, timer.value)
       this.#count(queue, undefined, timer)
       raiseBounds(queue, decodeTimestamp(timestampText(identity), 0))
       standing.set(identity, timer)

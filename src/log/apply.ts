@@ -6,7 +6,7 @@ import type { EngineBatch } from '../engine/engine.ts'
 import { serviceMetaKey } from '../engine/keyspaces.ts'
 import { withChecksum } from '../timer/checksum.ts'
 import { escapePart } from '../timer/identity.ts'
-import { dueKey, dueValue, retiredKey, retiredValue, type StoredTimer } from '../timer/stored.ts'
+import { dueKey, dueValue, orderTextIn, retiredKey, retiredValue, type StoredTimer } from '../timer/stored.ts'
 import type { Commit, CommitEvent } from './events.ts'
 import type { ServiceState } from './state.ts'
 
@@ -38,11 +38,11 @@ function applyEvent(batch: EngineBatch, event: CommitEvent, version: number): nu
 }
 
 /** Puts a timer's two entries. */
-export function putTimer(batch: EngineBatch, identity: string, timer: StoredTimer): number {
-  const due = dueKey(identity, timer.orderText)
-  batch.put(identity, timer.value)
+export function putTimer(batch: EngineBatch, identity: string, value: string): number {
+  const due = dueKey(identity, orderTextIn(value))
+  batch.put(identity, value)
   batch.put(due, dueValue(due, identity))
-  return identity.length * 2 + timer.value.length + 32
+  return identity.length * 2 + value.length + 32
 }
 
 function retire(batch: EngineBatch, identity: string, timer: StoredTimer, version: number): number {

@@ -53,13 +53,13 @@ export class Decider {
     this.#parts = parts
   }
 
-  /** `overlays`: changes of commits that were not in the key spaces when `reads` were read, newest first. */
+  /** `underWay`: changes of the commits that were under way when `reads` were read, newest first. */
   decide(
     taken: Taken,
     reads: CallReads,
-    overlays: readonly Changes[],
+    underWay: readonly Changes[],
   ): { decided: DecidedCommit; calls: readonly Call[] } {
-    const { state, retention, engine, parse } = this.#parts
+    const { state, retention, engine, recent, parse } = this.#parts
     const draft = new Draft({
       state,
       timeMs: this.#parts.now(),
@@ -67,16 +67,18 @@ export class Decider {
       onRetired: this.#parts.onRetired,
       lookup: (identity, queue, timestamp) => {
         if (reads.isNew(queue, timestamp)) return undefined
-        for (const changes of overlays) {
+        for (const changes of underWay) {
           const standing = changes.get(identity)
           if (standing !== undefined) return standing ?? undefined
         }
-        if (timestamp > queue.storedHigh) return undefined
-        const value = reads.value(identity)
-        return parse(identity, value === null ? engine.get(identity) : value)
+        // Who was asked for was looked up in what was recent then, and whatever came since is under way.
+        let found = reads.find(identity)
+        if (found === undefined) found = recent.get(identity)
+        if (found === undefined && timestamp <= queue.storedHigh) found = engine.get(identity)
+        return typeof found === 'string' ? parse(identity, found) : (found ?? undefined)
       },
       range: (call) => reads.range(call),
-      underWay: overlays,
+      underWay: [...underWay, recent],
     })
     const rejected = this.#decideCalls(draft, taken)
     const anchor = retention.wantsAnchor(draft.version)

@@ -9,10 +9,10 @@
 import { invalidArgument, invariant } from '../errors.ts'
 import { MAX_ATOMIC_EVENTS, MAX_SERVICES, MAX_TIMESTAMP, MIN_TIMESTAMP } from '../limits.ts'
 import { addToSetHash, removeFromSetHash } from '../timer/checksum.ts'
-import { keyPart, timestampText } from '../timer/identity.ts'
+import { identityTimestamp, keyPart } from '../timer/identity.ts'
 import { FREE_NAME } from '../timer/servicename.ts'
 import { makeStored, type StoredTimer } from '../timer/stored.ts'
-import { decodeTimestamp, encodeCount } from '../timer/text.ts'
+import { encodeCount } from '../timer/text.ts'
 import type { ContextCall, FireCall, ReplaceCall, TimerCall } from './calls.ts'
 import type { Commit, CommitEvent } from './events.ts'
 import { type QueueState, ServiceState, type StoreState } from './state.ts'
@@ -369,8 +369,4 @@ function groupByKey(identities: Iterable<string>): Map<string, string[]> {
     else group.push(identity)
   }
   return groups
-}
-
-function identityTimestamp(identity: string): number {
-  return decodeTimestamp(timestampText(identity), 0)
 }

@@ -7,7 +7,7 @@
  */
 import type { Engine, Entry } from '../engine/engine.ts'
 import { IDENTITY_QUEUE_END } from '../timer/identity.ts'
-import { parseDue, type StoredTimer } from '../timer/stored.ts'
+import { parseDue } from '../timer/stored.ts'
 import { decodeTimestamp, encodeTimestamp, TIMESTAMP_CHARACTERS } from '../timer/text.ts'
 import { type DuePosition, isBefore } from './dueruns.ts'
 import type { RecentTimers } from './recent.ts'
@@ -22,8 +22,8 @@ export interface DuePageParts<T extends Due> {
   engine: Engine
   recent: RecentTimers
   queue: QueueState
-  /** Makes a timer of the page: of the space, with the key of its entry, or of what is recent, with what stands. */
-  make(due: Due, dueKey: string | undefined, standing: StoredTimer | undefined): T
+  /** Makes a timer of the page: of the space, with the key of its entry, or of what is recent, with its value. */
+  make(due: Due, dueKey: string | undefined, value: string | undefined): T
   /** Hears of a `due` entry that cannot be read, and is passed over. */
   onDamaged(key: string): void
 }
@@ -44,11 +44,7 @@ export async function readDuePage<T extends Due>(
 ): Promise<DuePage<T>> {
   const { engine, recent, queue, make } = parts
   const scan = engine.scan({ after, to, limit })
-  const fresh = recent
-    .due(queue, positionOf(after), limit)
-    .map(({ identity, timestamp, timer }) =>
-      make({ identity, timestamp, orderText: timer.orderText }, undefined, timer),
-    )
+  const fresh = recent.due(queue, positionOf(after), limit).map((due) => make(due, undefined, due.value))
   const standingOf = recent.view()
   const entries = await scan.read()
   const stored = parseEntries(entries, fresh, standingOf, parts)

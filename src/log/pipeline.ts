@@ -71,7 +71,7 @@ export class CommitPipeline {
       engine: parts.engine,
       recent: parts.recent,
       calls: this.#queue,
-      decidedChanges: (exceptFires) => this.#decidedChanges(exceptFires),
+      decidedChanges: (exceptFires) => [...this.#changesUnderWay(exceptFires), parts.recent],
       fail: (error) => this.fail(error),
     })
     this.#decider = new Decider({
@@ -155,14 +155,13 @@ export class CommitPipeline {
     this.#parts.onFailed(this.#failure)
   }
 
-  /** Changes of the commits that are decided and not in the key spaces yet, newest first. */
-  #decidedChanges(exceptFires = false): Changes[] {
+  /** Changes of the commits that are decided and not durable yet, newest first. */
+  #changesUnderWay(exceptFires = false): Changes[] {
     const changes: Changes[] = []
     for (const underWay of [this.#prepared, this.#writing]) {
       // A timer that was fired is not fired again: a drain alone looks nothing up among its own removals.
       if (underWay !== undefined && !(exceptFires && underWay.firesOnly)) changes.push(underWay.changes)
     }
-    changes.push(this.#parts.recent)
     return changes
   }
 
@@ -234,7 +233,7 @@ export class CommitPipeline {
   async #readAndDecide(taken: Taken): Promise<void> {
     this.#reading = true
     try {
-      const overlays = this.#decidedChanges()
+      const underWay = this.#changesUnderWay()
       reached('commit.beforeRead')
       // Nothing is under way then.
       if (taken.calls.some(needsLongRange)) await this.spillAlone()
@@ -251,7 +250,7 @@ export class CommitPipeline {
         })
       }
       if (this.#failure !== undefined) throw this.#failure
-      const decided = this.#decide(taken, reads, overlays)
+      const decided = this.#decide(taken, reads, underWay)
       this.#reading = false
       this.#advance(decided)
     } catch (error) {
@@ -261,9 +260,9 @@ export class CommitPipeline {
     }
   }
 
-  #decide(taken: Taken, reads: CallReads, overlays: Changes[]): ReturnType<Decider['decide']> {
+  #decide(taken: Taken, reads: CallReads, underWay: Changes[]): ReturnType<Decider['decide']> {
     reached('commit.beforeDecide')
-    const decided = this.#decider.decide(taken, reads, overlays)
+    const decided = this.#decider.decide(taken, reads, underWay)
     reached('commit.afterDecide')
     this.#queue.decided(taken)
     this.#parts.onDecided(decided.decided.commit)

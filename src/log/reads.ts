@@ -2,8 +2,8 @@
  * What a commit reads before it is decided: the entries that its calls name, in one read, and the ranges of those that
  * ask for one.
  *
- * - What is under way or recent while this is read may be found or not: whoever decides looks into its changes first. What
- *   is recent is not read, and neither is what the spaces cannot have.
+ * - What is under way while this is read may be found or not: whoever decides looks into its changes first. What is recent
+ *   is not read, and neither is what the spaces cannot have.
  * - A range is read up to a few timers; where there are more, the call is noted as large, and the commit ends before it.
  *   A large one is read as a whole, or in slices, and only when nothing is under way: the store alone tells its end.
  * - Entries are looked up in the order in which they were asked for: a step forward, no map.
@@ -17,16 +17,20 @@ import {
   SCAN_CHUNK_ENTRIES,
 } from '../limits.ts'
 import { keyPart } from '../timer/identity.ts'
+import type { StoredTimer } from '../timer/stored.ts'
 import type { Taken } from './callqueue.ts'
 import type { Call, ContextCall, RangeCall } from './calls.ts'
 import type { RecentTimers } from './recent.ts'
 import type { QueueState } from './state.ts'
 
+/** What stood of a timer when it was asked for: a recent one, a value of the space; null: it did not stand. */
+export type Found = StoredTimer | string | null
+
 export class CallReads {
   /** Index behind the last call that can be decided with this. */
   readonly end: number
   readonly #identities: readonly string[]
-  readonly #values: readonly (string | undefined)[]
+  readonly #found: readonly Found[]
   readonly #ranges: ReadonlyMap<Call, readonly string[]>
   readonly #inRanges: ReadonlyMap<string, string>
   /** Each queue's upper bound when this was read: above it nothing stood. */
@@ -35,12 +39,12 @@ export class CallReads {
 
   constructor(
     { identities, highs }: Pick<Asked, 'identities' | 'highs'>,
-    values: readonly (string | undefined)[],
+    found: readonly Found[],
     ranges: Ranges,
   ) {
     this.#highs = highs
     this.#identities = identities
-    this.#values = values
+    this.#found = found
     this.end = ranges.end
     this.#ranges = ranges.identities
     this.#inRanges = ranges.values
@@ -52,17 +56,17 @@ export class CallReads {
     return high !== undefined && timestamp > high
   }
 
-  /** The value that was read; undefined: there was none; null: it was not asked for. */
-  value(identity: string): string | undefined | null {
+  /** What was found of a timer; undefined: it was not asked for. */
+  find(identity: string): Found | undefined {
     const inRange = this.#inRanges.size === 0 ? undefined : this.#inRanges.get(identity)
     if (inRange !== undefined) return inRange
     const identities = this.#identities
     for (let i = this.#at; i < identities.length; i++) {
       if (identities[i] !== identity) continue
       this.#at = i + 1
-      return this.#values[i]
+      return this.#found[i]
     }
-    return null
+    return undefined
   }
 
   range(call: ContextCall): readonly string[] {
@@ -82,18 +86,23 @@ export function prefixEnd(prefix: string): string {
 
 /** Reads what the calls need, as far as one commit can decide them. Long ranges are there only where nothing is recent. */
 export async function readFor(engine: Engine, taken: Taken, recent: RecentTimers): Promise<CallReads> {
-  const asked: Asked = { identities: [], short: [], long: [], highs: new Map(), recent }
+  const asked: Asked = { identities: [], recentStandings: [], short: [], long: [], highs: new Map(), recent }
   for (const [at, call] of taken.calls.entries()) collect(call, at, taken, asked)
-  const { identities, short, long } = asked
+  const { identities, recentStandings, short, long } = asked
+  const stored = identities.filter((_, i) => recentStandings[i] === undefined)
   const ranges = new Ranges(taken.calls.length)
   const reading = long.map(async (call) => ranges.add(call, await readRange(engine, call, taken)))
   // All at once: where several fail, each is handled.
   const [values] = await Promise.all([
-    identities.length === 0 ? [] : engine.getMany(identities),
+    stored.length === 0 ? [] : engine.getMany(stored),
     short.length === 0 ? undefined : readShort(engine, short, recent, ranges),
     ...reading,
   ])
-  return new CallReads(asked, values, ranges)
+  let at = 0
+  const found = recentStandings.map((standing) =>
+    standing === undefined ? (values[at++] ?? null) : standing,
+  )
+  return new CallReads(asked, found, ranges)
 }
 
 /** The ranges that were read. */
@@ -177,7 +186,10 @@ interface ShortRange {
 
 /** What the calls of a commit ask for. */
 interface Asked {
+  /** Timers that may stand, in the order in which they will be decided. */
   identities: string[]
+  /** What is recent of each, or null where the space cannot have it either; undefined: the space tells. */
+  recentStandings: (StoredTimer | null | undefined)[]
   /** Calls about a key that share the commit if it has few timers. */
   short: ShortRange[]
   /** Those of which all that there is is read. */
@@ -191,9 +203,11 @@ function ask(asked: Asked, queue: QueueState, identity: string, timestamp: numbe
   const { high } = queue.decided
   if (timestamp > high) {
     if (!asked.highs.has(queue)) asked.highs.set(queue, high)
-  } else if (timestamp <= queue.storedHigh && asked.recent.get(identity) === undefined) {
-    asked.identities.push(identity)
+    return
   }
+  const standing = asked.recent.get(identity)
+  asked.identities.push(identity)
+  asked.recentStandings.push(standing === undefined && timestamp > queue.storedHigh ? null : standing)
 }
 
 function collect(call: Call, at: number, taken: Taken, asked: Asked): void {

@@ -21,11 +21,11 @@ import {
 } from '../limits.ts'
 import { reached } from '../steps.ts'
 import { keyPart } from '../timer/identity.ts'
-import type { StoredTimer } from '../timer/stored.ts'
+import { type StoredTimer, storedIn } from '../timer/stored.ts'
 import type { Changes } from './draft.ts'
-import { compareEvents, type DuePosition } from './dueruns.ts'
+import { compareDue, type DuePosition, type IsStanding, type RecentDue } from './dueruns.ts'
 import type { Commit, TimerEvent } from './events.ts'
-import { RecentTable, type SpilledSlice, standingAfter } from './recenttable.ts'
+import { GONE, RecentTable, type SpilledSlice } from './recenttable.ts'
 import { markSpilled } from './spillmark.ts'
 import type { QueueState } from './state.ts'
 
@@ -60,8 +60,7 @@ export class RecentTimers implements Changes {
   }
 
   get(identity: string): StoredTimer | null | undefined {
-    const event = this.#newest(identity)
-    return event === undefined ? undefined : standingAfter(event)
+    return standingIn(this.#newest(identity))
   }
 
   /** What is recent now: it goes on to tell of it when it is spilled, for who has read the spaces before that. */
@@ -71,8 +70,8 @@ export class RecentTimers implements Changes {
       const standing = this.get(identity)
       if (standing !== undefined) return standing
       for (const table of tables) {
-        const event = table.event(identity)
-        if (event !== undefined) return standingAfter(event)
+        const value = table.value(identity)
+        if (value !== undefined) return standingIn(value)
       }
       return undefined
     }
@@ -105,7 +104,12 @@ export class RecentTimers implements Changes {
    */
   applied({ version, events }: Commit, logCharacters: number, knownPrefixes: readonly string[]): void {
     const open = this.#open
-    for (const event of events) if ('queue' in event) open.add(event)
+    for (const event of events) {
+      if (!('queue' in event)) continue
+      open.add(event)
+      if (event.kind === 'delete' || event.kind === 'fire')
+        for (const table of this.#closed) table.removedLater(event.identity)
+    }
     for (const prefix of knownPrefixes) open.addKnownPrefix(prefix)
     open.committed(version, logCharacters)
     if (this.#fullness(open) > 1) this.close()
@@ -179,8 +183,7 @@ export class RecentTimers implements Changes {
   spill(batch: EngineBatch, most: number): Spilled | undefined {
     const table = this.#closed[this.#written]
     if (table === undefined) return undefined
-    const hasGone = (identity: string) => this.get(identity) === null
-    const slice: SpilledSlice | undefined = table.spill(batch, most, hasGone)
+    const slice: SpilledSlice | undefined = table.spill(batch, most)
     const isWhole = slice === undefined || slice.timers < most
     if (isWhole) this.#written++
     return { ...(slice ?? NO_SLICE), version: table.newestVersion, table: isWhole ? table : undefined }
@@ -197,14 +200,14 @@ export class RecentTimers implements Changes {
   }
 
   /** The first recent timers of a queue behind a position, in firing order: `most` at most. */
-  due(queue: QueueState, after: DuePosition, most: number): TimerEvent[] {
-    const isNewest = (event: TimerEvent) => this.#newest(event.identity) === event
+  due(queue: QueueState, after: DuePosition, most: number): RecentDue[] {
+    const isNewest: IsStanding = (identity, value) => this.#newest(identity) === value
     const tables = [...this.#closed, this.#open]
     const found = tables
       .map((table) => table.due(queue, after, most, isNewest))
       .filter(({ length }) => length > 0)
     if (found.length < 2) return found[0] ?? []
-    return merged(found).slice(0, most)
+    return found.flat().sort(compareDue).slice(0, most)
   }
 
   /** Prepares `due`: where much was registered in no order this takes a while. */
@@ -227,15 +230,17 @@ export class RecentTimers implements Changes {
     }
   }
 
-  #newest(identity: string): TimerEvent | undefined {
-    let event = this.#open.event(identity)
-    for (let i = this.#closed.length - 1; event === undefined && i >= 0; i--) {
-      event = this.#closed[i]!.event(identity)
+  #newest(identity: string): string | undefined {
+    let value = this.#open.value(identity)
+    for (let i = this.#closed.length - 1; value === undefined && i >= 0; i--) {
+      value = this.#closed[i]!.value(identity)
     }
-    return event
+    return value
   }
 }
 
-function merged(lists: TimerEvent[][]): TimerEvent[] {
-  return lists.flat().sort(compareEvents)
+/** What stands, or nothing, of what a table tells. */
+function standingIn(value: string | undefined): StoredTimer | null | undefined {
+  if (value === undefined) return undefined
+  return value === GONE ? null : storedIn(value)
 }

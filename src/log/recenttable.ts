@@ -1,25 +1,33 @@
 /**
- * A table of recent timers: the newest event of each timer that the commits of some time touched. Those events are in the
- * log, and not in the `timers` and `due` spaces yet.
+ * A table of recent timers: what the commits of some time left of each timer that they touched. It is in the log, and not
+ * in the `timers` and `due` spaces yet.
  *
  * - A timer that came and went while the table was open leaves nothing of itself: it is never written to the spaces.
  * - What may be *below* (in an older table, or in the spaces) is known of each timer, with the `due` entries that go.
  * - Once it is spilled nothing is added to it: it goes to the spaces in slices, by whole timers.
+ * - Of a timer it keeps two texts and no object: there are 100,000 of them, and each is moved about by V8 while it is young.
  */
 import type { EngineBatch } from '../engine/engine.ts'
 import { invariant } from '../errors.ts'
 import { MIN_TIMESTAMP } from '../limits.ts'
-import { DUE_ENTRY_CHARACTERS, dueKey, type StoredTimer } from '../timer/stored.ts'
+import { IDENTITY_QUEUE_END, identityTimestamp } from '../timer/identity.ts'
+import { DUE_ENTRY_CHARACTERS, dueKey, orderTextIn } from '../timer/stored.ts'
 import { putTimer } from './apply.ts'
-import { type DuePosition, DueRuns } from './dueruns.ts'
+import { type DuePosition, DueRuns, type IsStanding, type RecentDue } from './dueruns.ts'
 import type { TimerEvent } from './events.ts'
 import { KeyIndex } from './keyindex.ts'
 import type { QueueState } from './state.ts'
 
-/** What an event takes in memory besides its texts, about: objects, places in maps and runs. */
-const EVENT_BYTES = 256
+/** What a timer takes in memory besides its texts, about: their headers, places in maps and runs. */
+const TIMER_BYTES = 144
 const PREFIX_BYTES = 64
-const NOTHING: readonly string[] = []
+
+/** Instead of its value: a timer that went. */
+export const GONE = ''
+
+/** The keys of `due` entries that go, one behind the other. */
+const NO_KEYS = ''
+const KEYS_SEPARATOR = '\0'
 
 /** What a slice of a spill wrote. */
 export interface SpilledSlice {
@@ -32,26 +40,33 @@ export interface SpilledSlice {
 }
 
 export class RecentTable {
-  readonly #events = new Map<string, TimerEvent>()
+  /** What stands of each timer, or GONE. */
+  readonly #values = new Map<string, string>()
   /** Made when it is first asked for. */
   #index: KeyIndex | undefined
+  /** Those that a newer table removes: they need not be put. */
+  readonly #goneLater = new Set<string>()
+  #standing = 0
   /** Timers that may be below, and the keys of those `due` entries there that are to go. */
-  readonly #below = new Map<string, string[]>()
+  readonly #below = new Map<string, string>()
   readonly #due = new Map<QueueState, DueRuns>()
   /** Prefixes behind which nothing stands below that it does not know of. */
   readonly #knownPrefixes = new Set<string>()
-  /** The queues that its commits touched. */
-  readonly #queues = new Set<QueueState>()
+  /** The queues that its commits touched, by what begins their identities. */
+  readonly #queues = new Map<string, QueueState>()
   /** Those that had no timers when it was closed. */
   #emptyQueues: readonly QueueState[] = []
   #bytes = 0
   #logCharacters = 0
+  /** What is to go from below, that no slice has told of. */
+  #removedTimers = 0
+  #removedCharacters = 0
   /** The newest commit that it knows. */
   newestVersion = 0
-  #unspilled: Iterator<TimerEvent> | undefined
+  #unspilled: Iterator<[string, string]> | undefined
 
   get timers(): number {
-    return this.#events.size
+    return this.#values.size
   }
 
   /** Whether some of it may be in the spaces. */
@@ -89,7 +104,7 @@ export class RecentTable {
 
   /** Notes that nothing is added to it any more. */
   close(): void {
-    this.#emptyQueues = [...this.#queues].filter(({ appliedCount }) => appliedCount === 0)
+    this.#emptyQueues = [...this.#queues.values()].filter(({ appliedCount }) => appliedCount === 0)
   }
 
   /** Notes that it is in the spaces, and nothing that is newer: of the queues that had nothing then they have nothing. */
@@ -97,8 +112,14 @@ export class RecentTable {
     for (const queue of this.#emptyQueues) queue.storedHigh = MIN_TIMESTAMP
   }
 
-  event(identity: string): TimerEvent | undefined {
-    return this.#events.get(identity)
+  /** Notes that a newer table removes a timer. */
+  removedLater(identity: string): void {
+    if (this.#standing > 0 && this.#values.has(identity)) this.#goneLater.add(identity)
+  }
+
+  /** The value of a timer; GONE: it went; undefined: the table does not know it. */
+  value(identity: string): string | undefined {
+    return this.#values.get(identity)
   }
 
   /** Adds the timers of a key to `identities`; `part`: their part up to the NUL behind the key. */
@@ -108,53 +129,63 @@ export class RecentTable {
 
   /** Its timers by key, from now on. */
   index(): KeyIndex {
-    this.#index ??= new KeyIndex(this.#events.keys())
+    this.#index ??= new KeyIndex(this.#values.keys())
     return this.#index
   }
 
   /** `isNew`: what it registers is nowhere below; where the log is read again, nobody knows. */
   add(event: TimerEvent, isNew = true): void {
-    const { identity, queue } = event
-    this.#queues.add(queue)
-    const before = this.#events.get(identity)
+    const { identity, queue, timestamp, timer } = event
+    this.#queues.set(queue.prefix, queue)
+    const before = this.#values.get(identity)
     if (event.kind === 'delete' || event.kind === 'fire') {
-      if (before !== undefined) invariant(isStanding(before), 'a timer went twice')
+      invariant(before !== GONE, 'a timer went twice')
       this.#remove(before, event, isNew)
       return
     }
-    if (before === undefined && !(isNew && event.kind === 'register')) this.#below.set(identity, [])
-    this.#put(before, event)
+    if (before === undefined && !(isNew && event.kind === 'register')) this.#below.set(identity, NO_KEYS)
+    this.#put(identity, before, timer.value)
     const due = this.#dueOf(queue)
-    due.add(event)
-    if (before !== undefined && isStanding(before)) this.#leaveOut(due)
+    due.add(identity, timer.value, { timestamp, orderText: timer.orderText })
+    if (before !== undefined && before !== GONE) this.#leaveOut(due)
   }
 
-  #remove(before: TimerEvent | undefined, event: TimerEvent, isNew: boolean): void {
-    const { identity, queue } = event
-    const below = before === undefined ? [] : this.#below.get(identity)
+  #remove(before: string | undefined, event: TimerEvent, isNew: boolean): void {
+    const { identity, queue, timer } = event
+    const below = before === undefined ? NO_KEYS : this.#below.get(identity)
     if (below === undefined) {
-      this.#events.delete(identity)
+      this.#values.delete(identity)
+      this.#standing--
       this.#index?.remove(identity)
-      this.#bytes -= bytesOf(before!)
+      this.#bytes -= bytesOf(identity, before!)
     } else {
       // What was registered since the table was begun has no entry below; where the log is read again, it may have.
-      if (below.length === 0 || !isNew) below.push(event.dueKey ?? dueKey(identity, event.timer.orderText))
-      if (before === undefined) this.#below.set(identity, below)
-      this.#put(before, event)
+      if (below === NO_KEYS || !isNew) {
+        const key = event.dueKey ?? dueKey(identity, timer.orderText)
+        this.#below.set(identity, below === NO_KEYS ? key : below + KEYS_SEPARATOR + key)
+        this.#removedTimers++
+        this.#removedCharacters += 2 * identity.length + timer.value.length + DUE_ENTRY_CHARACTERS
+      }
+      this.#put(identity, before, GONE)
     }
     if (before !== undefined) this.#leaveOut(this.#dueOf(queue))
   }
 
-  #put(before: TimerEvent | undefined, event: TimerEvent): void {
-    this.#events.set(event.identity, event)
-    this.#bytes += bytesOf(event)
-    if (before !== undefined) this.#bytes -= bytesOf(before)
-    else this.#index?.add(event.identity)
+  #put(identity: string, before: string | undefined, value: string): void {
+    this.#values.set(identity, value)
+    this.#bytes += bytesOf(identity, value)
+    if (value !== GONE) this.#standing++
+    if (before === undefined) {
+      this.#index?.add(identity)
+      return
+    }
+    this.#bytes -= bytesOf(identity, before)
+    if (before !== GONE) this.#standing--
   }
 
-  /** One of those that are due is not the newest of its timer any more. */
+  /** One of those that are due does not stand any more. */
   #leaveOut(due: DueRuns): void {
-    due.remove((event) => this.#events.get(event.identity) === event)
+    due.remove((identity, value) => this.#values.get(identity) === value)
   }
 
   #dueOf(queue: QueueState): DueRuns {
@@ -171,65 +202,49 @@ export class RecentTable {
   }
 
   /** The first timers of a queue behind a position, as the table alone knows them. */
-  due(
-    queue: QueueState,
-    after: DuePosition,
-    most: number,
-    isNewest: (event: TimerEvent) => boolean,
-  ): TimerEvent[] {
+  due(queue: QueueState, after: DuePosition, most: number, isNewest: IsStanding): RecentDue[] {
     return this.#due.get(queue)?.take(after, most, isNewest) ?? []
   }
 
   /**
-   * Puts the next timers into a batch: the end state of each. `hasGone` tells of a timer that a newer table removes: it is
-   * not put, and what is below goes now, for that is older still. Returns undefined where all are put.
+   * Puts the next timers into a batch: the end state of each. One that a newer table removes is not put, and what is below
+   * goes now, for that is older still. Returns undefined where all are put.
    */
-  spill(batch: EngineBatch, most: number, hasGone: (identity: string) => boolean): SpilledSlice | undefined {
-    this.#unspilled ??= this.#events.values()
+  spill(batch: EngineBatch, most: number): SpilledSlice | undefined {
+    this.#unspilled ??= this.#values.entries()
     const slice: SpilledSlice = { timers: 0, characters: 0, removedTimers: 0, removedCharacters: 0 }
     while (slice.timers < most) {
       const next = this.#unspilled.next()
-      if (next.done === true) return slice.timers === 0 ? undefined : slice
-      this.#spillOne(batch, next.value, hasGone, slice)
+      if (next.done === true) break
+      this.#spillOne(batch, next.value[0], next.value[1], slice)
       slice.timers++
     }
+    if (slice.timers === 0) return undefined
+    slice.removedTimers += this.#removedTimers
+    slice.removedCharacters += this.#removedCharacters
+    this.#removedTimers = 0
+    this.#removedCharacters = 0
     return slice
   }
 
-  #spillOne(
-    batch: EngineBatch,
-    event: TimerEvent,
-    hasGone: (identity: string) => boolean,
-    slice: SpilledSlice,
-  ): void {
-    const { identity, timestamp, timer, queue } = event
-    const below = this.#below.get(identity)
-    for (const key of below ?? NOTHING) batch.del(key)
-    if (below !== undefined && below.length > 0) {
-      slice.removedTimers++
-      slice.removedCharacters += 2 * identity.length + timer.value.length + DUE_ENTRY_CHARACTERS
-    }
-    if (isStanding(event) && !hasGone(identity)) {
-      if (timestamp > queue.storedHigh) queue.storedHigh = timestamp
-      slice.characters += putTimer(batch, identity, timer)
-      if (event.kind === 'payload') slice.removedCharacters += timer.value.length
+  #spillOne(batch: EngineBatch, identity: string, value: string, slice: SpilledSlice): void {
+    const below = this.#below.size === 0 ? undefined : this.#below.get(identity)
+    if (below !== undefined && below !== NO_KEYS)
+      for (const key of below.split(KEYS_SEPARATOR)) batch.del(key)
+    if (value !== GONE && !(this.#goneLater.size > 0 && this.#goneLater.has(identity))) {
+      const queue = this.#queues.get(identity.slice(0, IDENTITY_QUEUE_END))!
+      queue.storedHigh = Math.max(queue.storedHigh, identityTimestamp(identity))
+      slice.characters += putTimer(batch, identity, value)
+      // Another payload than below.
+      if (below === NO_KEYS) slice.removedCharacters += value.length
     } else if (below !== undefined) {
       batch.del(identity)
-      if (isStanding(event)) batch.del(dueKey(identity, timer.orderText))
+      if (value !== GONE) batch.del(dueKey(identity, orderTextIn(value)))
       slice.characters += 2 * identity.length
     }
   }
 }
 
-/** What stands after an event; null: nothing does. */
-export function standingAfter(event: TimerEvent): StoredTimer | null {
-  return isStanding(event) ? event.timer : null
-}
-
-function isStanding({ kind }: TimerEvent): boolean {
-  return kind === 'register' || kind === 'payload'
-}
-
-function bytesOf({ identity, timer }: TimerEvent): number {
-  return EVENT_BYTES + identity.length + timer.value.length
+function bytesOf(identity: string, value: string): number {
+  return TIMER_BYTES + identity.length + value.length
 }

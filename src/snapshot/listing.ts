@@ -14,9 +14,9 @@ import { type Due, keyOf, readDuePage } from '../log/duepage.ts'
 import { prefixEnd } from '../log/reads.ts'
 import type { RecentTimers } from '../log/recent.ts'
 import type { QueueState } from '../log/state.ts'
-import { keyPart, timestampText } from '../timer/identity.ts'
-import { parseStored, type StoredTimer } from '../timer/stored.ts'
-import { compareStored, decodeTimestamp, encodeTimestamp } from '../timer/text.ts'
+import { identityTimestamp, keyPart } from '../timer/identity.ts'
+import { parseStored, type StoredTimer, storedIn } from '../timer/stored.ts'
+import { compareStored, encodeTimestamp } from '../timer/text.ts'
 
 const LISTING_CHUNK_ENTRIES = 1000
 /** Entries that are read at once where few are wanted. */
@@ -72,8 +72,8 @@ interface Pending extends Due {
   standing: StoredTimer | undefined
 }
 
-function pending(due: Due, _: unknown, standing: StoredTimer | undefined): Pending {
-  return { ...due, standing }
+function pending({ identity, timestamp, orderText }: Due, _: unknown, value: string | undefined): Pending {
+  return { identity, timestamp, orderText, standing: value === undefined ? undefined : storedIn(value) }
 }
 
 function parseOrThrow(identity: string, value: string | undefined): StoredTimer | undefined {
@@ -130,10 +130,6 @@ export async function* listKey(
     if (end === undefined) return
     after = end
   }
-}
-
-function identityTimestamp(identity: string): number {
-  return decodeTimestamp(timestampText(identity), 0)
 }
 
 function damaged(key: string): never {

@@ -106,6 +106,10 @@ export function timestampText(identity: string): string {
   return identity.slice(-TIMESTAMP_CHARACTERS)
 }
 
+export function identityTimestamp(identity: string): number {
+  return decodeTimestamp(identity, identity.length - TIMESTAMP_CHARACTERS)
+}
+
 /** What a `due` entry names of an identity: key group, key and namespace. */
 export function dueBody(identity: string): string {
   return identity.slice(IDENTITY_QUEUE_END, -TIMESTAMP_CHARACTERS)

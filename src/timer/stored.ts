@@ -6,6 +6,8 @@
  * - `sinceVersion` is the version from which this content stands: the create version, until a payload changes.
  *   The visible interval of a stored timer is [sinceVersion, deleteVersion); those of one identity never overlap.
  */
+
+import { invariant } from '../errors.ts'
 import {
   CHECKSUM_CHARACTERS,
   checksumAtEnd,
@@ -61,6 +63,13 @@ export function parseStored(identity: string, value: string): StoredTimer | unde
   const body = value.slice(0, -CHECKSUM_CHARACTERS)
   if (checksumOf(identity, body) !== checksum) return undefined
   return parseTrusted(value, checksum)
+}
+
+/** A value that this process made, or verified. */
+export function storedIn(value: string): StoredTimer {
+  const timer = parseTrusted(value, checksumAtEnd(value))
+  invariant(timer !== undefined, `a timer is none any more: '${value}'`)
+  return timer
 }
 
 /** Reads a value whose checksum was verified; undefined where its form is wrong all the same. */
