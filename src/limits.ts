@@ -46,9 +46,12 @@ export const MIN_REOPENED_LOG_CHARACTERS = 16 * 1024 * 1024
 /** or as many for each timer: about what it takes to register it, and three times what a full checkpoint takes for it. */
 export const LOG_CHARACTERS_PER_TIMER = 100
 
-/** Memory of what is recent before it is spilled, in write buffers of LevelDB (recent.ts): 100,000 timers or so, */
+/**
+ * Memory of what is recent before it is spilled, in write buffers of LevelDB (recent.ts): 40,000 timers or so. Each MiB of it
+ * makes the heap larger by several: V8 collects what has grown old when that is some times what was left the last time.
+ */
 export const RECENT_WRITE_BUFFERS = 0.5
-/** and the log that is kept for it: it is read again where the process died. */
+/** The log that is kept for it: it is read again where the process died. */
 export const RECENT_LOG_WRITE_BUFFERS = 0.5
 /** After how long without a commit all of it is spilled. */
 export const SPILL_REST_MS = 1000

@@ -47,13 +47,15 @@ export class RecentTimers implements Changes {
   /** Those that are spilled, oldest first; the first `#written` are in batches that are on their way. */
   #closed: RecentTable[] = []
   #written = 0
+  /** How many tables were spilled so far. */
+  #spilledTables = 0
   /** Timers of those tables, when the last of them was closed. */
   #toSpill = 0
 
   /** Tables are indexed by key as they are filled once somebody asked. */
   #isAskedByKey = false
 
-  /** @param writeBufferBytes LevelDB's: a table takes as much memory as two of them, which is what that takes at most. */
+  /** @param writeBufferBytes LevelDB's: what is recent may take a part of it (limits.ts). */
   constructor(writeBufferBytes: number) {
     this.#maxBytes = writeBufferBytes * RECENT_WRITE_BUFFERS
     this.#maxLogCharacters = writeBufferBytes * RECENT_LOG_WRITE_BUFFERS
@@ -66,9 +68,10 @@ export class RecentTimers implements Changes {
   /** What is recent now: it goes on to tell of it when it is spilled, for who has read the spaces before that. */
   view(): (identity: string) => StoredTimer | null | undefined {
     const tables = [this.#open, ...this.#closed.toReversed()]
+    const spilledTables = this.#spilledTables
     return (identity) => {
       const standing = this.get(identity)
-      if (standing !== undefined) return standing
+      if (standing !== undefined || spilledTables === this.#spilledTables) return standing
       for (const table of tables) {
         const value = table.value(identity)
         if (value !== undefined) return standingIn(value)
@@ -195,6 +198,7 @@ export class RecentTimers implements Changes {
     // Batches are written in order.
     this.#closed.shift()
     this.#written--
+    this.#spilledTables++
     if (this.#closed.length === 0 || !this.#closed[0]!.isBegun) table.spilledLast()
     return table.newestVersion
   }
