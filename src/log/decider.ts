@@ -78,7 +78,7 @@ export class Decider {
         return typeof found === 'string' ? parse(identity, found) : (found ?? undefined)
       },
       range: (call) => reads.range(call),
-      underWay: [...underWay, recent],
+      underWay,
     })
     const rejected = this.#decideCalls(draft, taken)
     const anchor = retention.wantsAnchor(draft.version)

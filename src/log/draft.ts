@@ -36,7 +36,7 @@ export interface DraftSources {
   onRetired(identity: string, sinceVersion: number): void
   /** What stands before this commit. */
   lookup(identity: string, queue: QueueState, timestamp: number): Standing
-  /** The identities that the store has behind a call's prefix: those that are under way may be among them, or not. */
+  /** The identities behind a call's prefix, in the store and recent: those that are under way may be among them, or not. */
   range(call: ContextCall): readonly string[]
   /** What the commits under way change. */
   underWay: readonly Changes[]
