@@ -5,7 +5,8 @@
  * - A timer that came and went while the table was open leaves nothing of itself: it is never written to the spaces.
  * - What may be *below* (in an older table, or in the spaces) is known of each timer, with the `due` entries that go.
  * - Once it is spilled nothing is added to it: it goes to the spaces in slices, by whole timers.
- * - Of a timer it keeps two texts and no object: V8 moves each about while it is young, and is late to collect it when it is old.
+ * - Of a timer it keeps two texts and no object: V8 moves each about while it is young, and is late to collect it when it
+ *   is old.
  */
 import type { EngineBatch } from '../engine/engine.ts'
 import { invariant } from '../errors.ts'
