@@ -47,8 +47,8 @@ export const MIN_REOPENED_LOG_CHARACTERS = 16 * 1024 * 1024
 export const LOG_CHARACTERS_PER_TIMER = 100
 
 /**
- * Memory of what is recent before it is spilled, in write buffers of LevelDB (recent.ts): 40,000 timers or so. Each MiB of it
- * makes the heap larger by several: V8 collects what has grown old when that is some times what was left the last time.
+ * Memory of what is recent before it is spilled, in write buffers of LevelDB (recent.ts): 40,000 timers or so. Each MiB of
+ * it makes the heap larger by several: V8 collects what has grown old when that is some times what was left the last time.
  */
 export const RECENT_WRITE_BUFFERS = 0.5
 /** The log that is kept for it: it is read again where the process died. */
@@ -82,9 +82,6 @@ export const SCAN_CHUNK_ENTRIES = 4000
 export const GIVING_WAY_CHUNK_ENTRIES = 1000
 /** Retired entries that a walk reads beside a chunk of timers, at least. */
 export const MIN_RETIRED_CHUNK_ENTRIES = 64
-/** Batches that are kept for another use: one is written while the next is filled. Those that held more are not kept. */
-export const MAX_KEPT_BATCHES = 2
-export const MAX_KEPT_BATCH_CHARACTERS = 1024 * 1024
 /** Bytes of a block of LevelDB's tables: its index has a line for each in memory, 8 MiB with 10 million timers at 4 KiB. */
 export const TABLE_BLOCK_BYTES = 8 * 1024
 /** Bytes that one read of an iterator may return. */

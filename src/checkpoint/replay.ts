@@ -15,9 +15,9 @@ import type { QueueState, StoreState } from '../log/state.ts'
 import { reached } from '../steps.ts'
 import { addToSetHash, removeFromSetHash } from '../timer/checksum.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
-import { IDENTITY_QUEUE_END, timestampText } from '../timer/identity.ts'
+import { IDENTITY_QUEUE_END, identityTimestamp } from '../timer/identity.ts'
 import { dueKey, makeStored, parseStored, type StoredTimer } from '../timer/stored.ts'
-import { decodeDigits, decodeTimestamp } from '../timer/text.ts'
+import { decodeDigits } from '../timer/text.ts'
 import { check } from './format.ts'
 import { eventsOf, type LogEntry } from './logreader.ts'
 import type { Translation } from './translation.ts'
@@ -121,7 +121,7 @@ export class LogReplayer {
       const timer = makeStored(identity, version, orderText, version, event.payload)
       putTimer(batch, identity, timer.value)
       this.#count(queue, undefined, timer)
-      raiseBounds(queue, decodeTimestamp(timestampText(identity), 0))
+      raiseBounds(queue, identityTimestamp(identity))
       standing.set(identity, timer)
       return
     }

@@ -14,8 +14,7 @@ import type { CommitPipeline } from '../log/pipeline.ts'
 import { prefixEnd } from '../log/reads.ts'
 import type { QueueState, ServiceState } from '../log/state.ts'
 import type { TimerCodec } from '../timer/codec.ts'
-import { timestampText } from '../timer/identity.ts'
-import { decodeTimestamp } from '../timer/text.ts'
+import { identityTimestamp } from '../timer/identity.ts'
 import type { ContextQueue, HandlerContext, KeySelection, TimerId, TimerInput } from './handler.ts'
 import { type Effects, Recording } from './recording.ts'
 
@@ -169,7 +168,7 @@ class RecordingQueue implements ContextQueue {
     this.#recording.noteEarliest(queue, timestamp)
     const others = (await this.#identitiesIn(prefix, before)).filter((other) => other !== identity)
     this.#recording.count(others.length + 1)
-    return others.map((other) => decodeTimestamp(timestampText(other), 0)).sort((a, b) => a - b)
+    return others.map((other) => identityTimestamp(other)).sort((a, b) => a - b)
   }
 
   #register(timer: TimerInput): boolean {

@@ -15,7 +15,7 @@ import {
   MIN_WINDOW_PAGE_TIMERS,
 } from '../limits.ts'
 import { type DuePage, type DuePageParts, keyOf, readDuePage } from '../log/duepage.ts'
-import { isBefore } from '../log/dueruns.ts'
+import { compareDue, isBefore } from '../log/dueruns.ts'
 import type { RecentTimers } from '../log/recent.ts'
 import type { QueueState } from '../log/state.ts'
 import { IDENTITY_QUEUE_END } from '../timer/identity.ts'
@@ -218,7 +218,7 @@ export class DueWindow {
     if (this.#arrivals !== undefined) return
     const sorted = [...this.#run.slice(this.#runAt), ...this.#heap]
       .filter((timer) => !timer.gone)
-      .sort((a, b) => (isBefore(a, b) ? -1 : 1))
+      .sort(compareDue)
     this.#run = sorted
     this.#runAt = 0
     this.#heap = []

@@ -276,8 +276,9 @@ export class CommitPipeline {
       return
     }
     reached('commit.beforeWrite')
-    const flushToDisk = this.#parts.flushToDisk && underWay.logCharacters > 0
-    this.#parts.engine.write(underWay.batch, flushToDisk).then(
+    // What only spills is on disk, too, before the next one is written: a loss of power could keep that alone, behind a gap
+    // in LevelDB's log, and whoever opens it would find damage.
+    this.#parts.engine.write(underWay.batch, this.#parts.flushToDisk).then(
       () => this.#onWritten(underWay),
       (error) => this.fail(error),
     )

@@ -24,7 +24,7 @@ import type { RecentTimers } from './recent.ts'
 import type { QueueState } from './state.ts'
 
 /** What stood of a timer when it was asked for: a recent one, a value of the space; null: it did not stand. */
-export type Found = StoredTimer | string | null
+type Found = StoredTimer | string | null
 
 export class CallReads {
   /** Index behind the last call that can be decided with this. */
@@ -32,7 +32,7 @@ export class CallReads {
   readonly #identities: readonly string[]
   readonly #found: readonly Found[]
   readonly #ranges: ReadonlyMap<Call, readonly string[]>
-  readonly #inRanges: ReadonlyMap<string, string>
+  readonly #inRanges: ReadonlyMap<string, Found>
   /** Each queue's upper bound when this was read: above it nothing stood. */
   readonly #highs: ReadonlyMap<QueueState, number>
   #at = 0
@@ -47,7 +47,7 @@ export class CallReads {
     this.#found = found
     this.end = ranges.end
     this.#ranges = ranges.identities
-    this.#inRanges = ranges.values
+    this.#inRanges = ranges.found
   }
 
   /** Whether a timer cannot have stood, so that it was not even read. */
@@ -108,7 +108,8 @@ export async function readFor(engine: Engine, taken: Taken, recent: RecentTimers
 /** The ranges that were read. */
 class Ranges {
   readonly identities = new Map<Call, string[]>()
-  readonly values = new Map<string, string>()
+  /** What was found of each timer in them, and of what a replace registers. */
+  readonly found = new Map<string, Found>()
   /** Index behind the last call that can be decided. */
   end: number
 
@@ -117,16 +118,28 @@ class Ranges {
   }
 
   /** `recent`: what was recent when the entries were read. Once it is spilled nothing else tells of it. */
-  add(call: Call, entries: readonly Entry[], recent: readonly string[] = []): void {
-    const identities = [...recent]
-    const isRecent = new Set(recent)
+  add(call: RangeCall, entries: readonly Entry[], recent: ReadonlyMap<string, Found> = NOTHING_RECENT): void {
+    const identities = [...recent.keys()]
+    for (const [identity, standing] of recent) this.found.set(identity, standing)
     for (const [identity, value] of entries) {
-      if (isRecent.has(identity)) continue
+      if (recent.has(identity)) continue
       identities.push(identity)
-      this.values.set(identity, value)
+      this.found.set(identity, value)
     }
     this.identities.set(call, identities)
+    // What it registers lies in its range, all of which was read.
+    if (call.kind === 'replace' && !this.found.has(call.identity)) this.found.set(call.identity, null)
   }
+}
+
+const NOTHING_RECENT: ReadonlyMap<string, Found> = new Map()
+
+/** What is recent behind a prefix: what stands, or that it went. */
+function recentBehind(recent: RecentTimers, prefix: string): ReadonlyMap<string, Found> {
+  const standings = new Map<string, Found>()
+  for (const identity of recent.changedOf(keyPart(prefix)))
+    if (identity.startsWith(prefix)) standings.set(identity, recent.get(identity)!)
+  return standings
 }
 
 /** Reads ranges that are mostly short, and finds out how many calls can share the commit. */
@@ -137,18 +150,16 @@ async function readShort(
   ranges: Ranges,
 ): Promise<void> {
   await recent.prepareKeys()
-  const recentIdentities = short.map(({ call: { prefix } }) =>
-    recent.changedOf(keyPart(prefix)).filter((identity) => identity.startsWith(prefix)),
-  )
+  const fresh = short.map(({ call: { prefix } }) => recentBehind(recent, prefix))
   const found = await scanShort(engine, short, recent)
   let timers = 0
   for (const [i, { call, at }] of short.entries()) {
     const entries = found[i]
-    const count = Math.max(entries?.length ?? 0, recentIdentities[i]!.length)
+    const count = Math.max(entries?.length ?? 0, fresh[i]!.size)
     timers += count
     const isTooLong = entries !== undefined && count > MAX_SHARED_RANGE_TIMERS
     if (entries !== undefined && !isTooLong && (at === 0 || timers <= MAX_COMMIT_EVENTS)) {
-      ranges.add(call, entries, recentIdentities[i])
+      ranges.add(call, entries, fresh[i])
       continue
     }
     if (isTooLong) call.isLarge = true

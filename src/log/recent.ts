@@ -219,7 +219,7 @@ export class RecentTimers implements Changes {
     for (const table of [...this.#closed, this.#open]) await table.prepareDue(queue)
   }
 
-  /** Writes everything to the spaces; for who writes alone. `onWritten` hears of each batch. */
+  /** Writes everything to the spaces, and to disk; for who writes alone. `onWritten` hears of each batch. */
   async spillAll(engine: Engine, onWritten: (spilled: Spilled) => void): Promise<void> {
     this.close()
     while (this.isSpilling) {
@@ -228,7 +228,7 @@ export class RecentTimers implements Changes {
       markSpilled(batch, spilled.version)
       reached('spill.beforeBatch')
       // A table may end with nothing left to put.
-      if (spilled.characters + spilled.removedTimers > 0) await engine.write(batch, false)
+      if (spilled.characters + spilled.removedTimers > 0) await engine.write(batch, true)
       reached('spill.afterBatch')
       onWritten(spilled)
     }

@@ -236,7 +236,7 @@ export class RecentTable {
       const queue = this.#queues.get(identity.slice(0, IDENTITY_QUEUE_END))!
       queue.storedHigh = Math.max(queue.storedHigh, identityTimestamp(identity))
       slice.characters += putTimer(batch, identity, value)
-      // Another payload than below.
+      // Another payload than below; where the log was read again it may be none.
       if (below === NO_KEYS) slice.removedCharacters += value.length
     } else if (below !== undefined) {
       batch.del(identity)

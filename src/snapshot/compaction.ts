@@ -147,7 +147,7 @@ export class Compactor {
     if (this.#isStopped) return 0
     return rewriteTables({
       engine: this.#parts.engine,
-      write: (batch) => this.#alone(() => this.#parts.engine.write(batch, false)),
+      write: (batch) => this.#alone(() => this.#parts.engine.write(batch, true)),
       hasRoom: (bytes) => this.#hasRoom(bytes),
       afterPiece: async (pieceMs) => {
         if (paced) await this.#giveWay(pieceMs)

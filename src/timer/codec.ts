@@ -3,12 +3,12 @@
  */
 import { invalidArgument, requireTimestamp, TidemarkError } from '../errors.ts'
 import { MAX_KEY_BYTES, MAX_NAMESPACE_BYTES, MAX_PAYLOAD_BYTES } from '../limits.ts'
-import { escapePart, IDENTITY_KEY_START, keyText, timestampText, unescapePart } from './identity.ts'
+import { escapePart, IDENTITY_KEY_START, identityTimestamp, keyText, unescapePart } from './identity.ts'
 import { keyGroupOf } from './keygroup.ts'
 import { compilePart, compilePayload, keyGroupText, type TextCodec } from './schema.ts'
 import type { ServiceSchemas } from './schematext.ts'
 import { payloadText, type StoredTimer } from './stored.ts'
-import { decodeTimestamp, encodeTimestamp, TIMESTAMP_CHARACTERS } from './text.ts'
+import { encodeTimestamp, TIMESTAMP_CHARACTERS } from './text.ts'
 
 /** A timer as callers hand it over and handlers get it. */
 export interface AnyTimer {
@@ -82,7 +82,7 @@ export class TimerCodec {
 
   /** What a listing gives. */
   timer(identity: string, stored: StoredTimer): AnyTimer {
-    return this.timerAt(identity, decodeTimestamp(timestampText(identity), 0), stored)
+    return this.timerAt(identity, identityTimestamp(identity), stored)
   }
 
   /** What a handler is given: its timestamp is known. */

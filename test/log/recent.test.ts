@@ -3,7 +3,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Engine, EngineBatch } from '../../src/engine/engine.ts'
-import { MAX_TABLES_TO_SPILL } from '../../src/limits.ts'
+import { MAX_TABLES_TO_SPILL, MIN_TIMESTAMP } from '../../src/limits.ts'
 import type { Call } from '../../src/log/calls.ts'
 import { CommitPipeline } from '../../src/log/pipeline.ts'
 import { RecentTimers } from '../../src/log/recent.ts'
@@ -33,7 +33,7 @@ type Standing = ReadonlyMap<string, string>
 
 /** A pipeline on a disk in memory, and what stood after each of its versions by its own commits. */
 class Bench {
-  readonly disk = new MemoryDisk()
+  readonly disk: MemoryDisk
   readonly engine: Engine
   readonly recent: RecentTimers
   readonly pipeline: CommitPipeline
@@ -42,6 +42,10 @@ class Bench {
   readonly putKeys: string[] = []
   /** Prefixes that the key spaces were asked for. */
   readonly scanned: string[] = []
+  /** Of each write, whether it is to be on disk before the next begins. */
+  readonly synced: boolean[] = []
+  /** Values that were read one by one, on the main thread. */
+  gets = 0
   /** Called when a commit is durable. */
   onApplied = () => {}
   service!: ServiceState
@@ -58,7 +62,8 @@ class Bench {
     return bench
   }
 
-  private constructor(writeBufferBytes: number, turns: () => number) {
+  constructor(writeBufferBytes: number, turns: () => number, disk = new MemoryDisk()) {
+    this.disk = disk
     this.engine = this.#listeningTo(new MemoryEngine(this.disk, turnsOf(turns)))
     this.recent = new RecentTimers(writeBufferBytes)
     this.pipeline = new CommitPipeline({
@@ -100,10 +105,20 @@ class Bench {
       this.scanned.push(...prefixes)
       return engine.scanPrefixes(prefixes, limits)
     }
+    const write: Engine['write'] = (batch, flushToDisk) => {
+      this.synced.push(flushToDisk)
+      return engine.write(batch, flushToDisk)
+    }
+    const get: Engine['get'] = (key) => {
+      this.gets++
+      return engine.get(key)
+    }
     return new Proxy(engine, {
       get: (_, name: keyof MemoryEngine) => {
         if (name === 'batch') return batch
         if (name === 'scanPrefixes') return scanPrefixes
+        if (name === 'write') return write
+        if (name === 'get') return get
         const value = engine[name]
         return typeof value === 'function' ? value.bind(engine) : value
       },
@@ -311,6 +326,35 @@ test('a key whose timers were all moved or cancelled lately is not looked for in
   assert.equal(bench.scanned, [...once, prefixOf(1), prefixOf(1)])
 })
 
+test('what a commit moves is read together, and never one by one', async () => {
+  const bench = await Bench.of(LARGE)
+  const others = Array.from({ length: 100 }, (_, i) => 10 + i)
+  for (const key of others) await bench.timer('register', key, 9)
+  await bench.pipeline.spill()
+  await bench.timer('register', 1, 5)
+  await Promise.all([
+    bench.replace(1, 6),
+    ...others.map((key) => bench.timer('has', key, 9)),
+    bench.timer('has', 1, 5),
+  ])
+  // A key that is moved again and again, below what stands.
+  for (const timestamp of [7, 8, 7, 6]) await bench.replace(1, timestamp)
+  assert.is(bench.gets, 0)
+})
+
+test('a payload that comes back within one commit leaves its timer due once', async () => {
+  const bench = await Bench.of(LARGE)
+  const payloads = ['a', 'b', 'a']
+  await Promise.all(payloads.map((payload) => bench.timer('register', 1, 5, JSON.stringify(payload))))
+  await bench.timer('register', 2, 6)
+  const start = { timestamp: MIN_TIMESTAMP, orderText: '' }
+  const due = bench.recent.due(bench.service.eventTime, start, 10)
+  assert.equal(
+    due.map(({ identity }) => identity),
+    [identityOf(1, 5), identityOf(2, 6)],
+  )
+})
+
 test('one that is replaced by itself is still found when it was spilled long ago', async () => {
   const bench = await Bench.of(LARGE)
   await bench.timer('register', 1, 5)
@@ -353,6 +397,24 @@ test('of a timer that is gone by now nothing older is left, though only its remo
   bench.recent.spilled(spilled)
   assertSpaces(bench.disk, bench.standings.get(bench.state.appliedVersion)!)
   assert.is(await bench.timer('has', 1, 5), false)
+})
+
+test('every write is on disk before the next begins: of two a loss of power could keep the later one alone', async () => {
+  const bench = await Bench.of(SMALL)
+  for (let key = 0; key < 200; key++)
+    await bench.timer('register', key, key, JSON.stringify('x'.repeat(SMALL)))
+  await bench.pipeline.spill()
+  await bench.timer('register', 1, 1000)
+  await bench.pipeline.spillAlone()
+  await bench.timer('delete', 1, 1000)
+  const disk = bench.disk.crash(() => 0)
+  assert.ok(bench.synced.length > 200)
+  assert.equal(new Set(bench.synced), new Set([true]))
+  // A process that died leaves its log to the next one, which spills as it reads.
+  const again = new Bench(LARGE, () => 0, disk)
+  await loadState(again.engine, RECORD, 1)
+  assert.ok(again.synced.length > 0)
+  assert.equal(new Set(again.synced), new Set([true]))
 })
 
 test('commits that bring more than they spill along wait for it: memory stays bounded', async () => {
