@@ -32,7 +32,7 @@ export class QueueState {
   readonly prefix: string
   readonly decided: QueueTotals = { count: 0, setHash: 0, low: MAX_TIMESTAMP, high: MIN_TIMESTAMP }
   appliedCount = 0
-  /** A timestamp above which the `timers` space has nothing of this queue: the lowest, where it is known to have nothing. */
+  /** A timestamp above which the `timers` space has nothing of this queue: the lowest, where that is known to be empty. */
   storedHigh = MIN_TIMESTAMP
   /** The version whose commit touched this queue last: what it must tell the totals of. */
   touchedIn = 0
