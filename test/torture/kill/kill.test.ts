@@ -1,4 +1,4 @@
-// timeout: 1500s
+// timeout: 2400s
 import { testFamily } from '../testing.ts'
 import { family } from './family.ts'
 
