@@ -47,9 +47,9 @@ export const MIN_REOPENED_LOG_CHARACTERS = 16 * 1024 * 1024
 export const LOG_CHARACTERS_PER_TIMER = 100
 
 /**
- * Memory of what is recent before it is spilled, in write buffers of LevelDB (recent.ts): 100,000 timers or so, so
- * that a burst of those costs their log alone. Each MiB of it makes the heap larger by several: V8 collects what has grown
- * old when that is some times what was left the last time. Half a buffer took 50 MiB less with 1,000,000 timers pending, and
+ * Memory of what is recent before it is spilled, in write buffers of LevelDB (recent.ts): 100,000 timers or so, so that a
+ * burst of those costs their log alone. Each MiB of it makes the heap larger by several: V8 collects what has grown old
+ * when that is some times what was left the last time. Half a buffer took 50 MiB less with 1,000,000 timers pending, and
  * registered a burst of 100,000 at six tenths of the rate.
  */
 export const RECENT_WRITE_BUFFERS = 1.25
