@@ -62,7 +62,7 @@ export class RecentTimers implements Changes {
   }
 
   get(identity: string): StoredTimer | null | undefined {
-    return standingIn(this.#newest(identity))
+    return standingFrom(this.#newest(identity))
   }
 
   /** What is recent now: it goes on to tell of it when it is spilled, for who has read the spaces before that. */
@@ -74,7 +74,7 @@ export class RecentTimers implements Changes {
       if (standing !== undefined || spilledTables === this.#spilledTables) return standing
       for (const table of tables) {
         const value = table.value(identity)
-        if (value !== undefined) return standingIn(value)
+        if (value !== undefined) return standingFrom(value)
       }
       return undefined
     }
@@ -244,7 +244,7 @@ export class RecentTimers implements Changes {
 }
 
 /** What stands, or nothing, of what a table tells. */
-function standingIn(value: string | undefined): StoredTimer | null | undefined {
+function standingFrom(value: string | undefined): StoredTimer | null | undefined {
   if (value === undefined) return undefined
   return value === GONE ? null : storedIn(value)
 }
