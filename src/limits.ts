@@ -48,13 +48,13 @@ export const LOG_CHARACTERS_PER_TIMER = 100
 
 /**
  * Memory of what is recent before it is spilled, in write buffers of LevelDB (recent.ts): 100,000 timers or so, so that a
- * burst of those costs their log alone. Each MiB of it makes the heap larger by several: V8 collects what has grown old
- * when that is some times what was left the last time. Half a buffer took 50 MiB less with 1,000,000 timers pending, and
- * registered a burst of 100,000 at six tenths of the rate.
+ * burst of those costs their log alone.
  */
-export const RECENT_WRITE_BUFFERS = 1.25
+export const RECENT_WRITE_BUFFERS = 0.85
 /** The log that is kept for it: it is read again where the process died. */
 export const RECENT_LOG_WRITE_BUFFERS = 0.5
+/** The tables that it is in; the oldest is spilled while there is one more. */
+export const RECENT_TABLES = 4
 /** After how long without a commit all of it is spilled. */
 export const SPILL_REST_MS = 1000
 /** Free disk that it needs for that: in times of what is recent, for LevelDB's log and a table of it, and at least. */
@@ -72,6 +72,8 @@ export const MAX_TABLES_TO_SPILL = 3
 /** Iterators that look behind many prefixes at once, and prefixes from which on there is one more of them. */
 export const MAX_WALKS_AT_ONCE = 4
 export const PREFIXES_PER_WALK = 16
+/** A seek of theirs that took longer is the last one on this thread. */
+export const LONG_SEEK_MS = 2
 /** Entries that one of them reads at once, at most, where what it looks for lies together. */
 export const MAX_PAGE_ENTRIES = 64
 /** Timers of one key that deleteAll and replace may find to share a commit with other calls. */

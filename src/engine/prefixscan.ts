@@ -5,9 +5,17 @@
  *   and where the next one's entries were read along with the last one's, more is read at once: keys that lie together,
  *   as consecutive numbers do, share a trip. Where they do not, each takes one, of two entries.
  * - Between two trips the event loop has its turn.
+ * - A seek walks over what was deleted and not merged yet, to whatever stands next, on the thread that asks. Once one took
+ *   long the rest is read with iterators of their own, which begin in the thread pool.
  */
 import type { AbstractIterator, AbstractLevel } from 'abstract-level'
-import { MAX_PAGE_ENTRIES, MAX_WALKS_AT_ONCE, PREFIXES_PER_WALK, SCAN_CHUNK_BYTES } from '../limits.ts'
+import {
+  LONG_SEEK_MS,
+  MAX_PAGE_ENTRIES,
+  MAX_WALKS_AT_ONCE,
+  PREFIXES_PER_WALK,
+  SCAN_CHUNK_BYTES,
+} from '../limits.ts'
 import { compareStored } from '../timer/text.ts'
 import type { Entry } from './engine.ts'
 
@@ -33,6 +41,7 @@ export async function scanPrefixes(
   const found: Entry[][] = []
   let characters = 0
   let hasFailed = false
+  let isSeekLong = false
   /** Reads what is behind some of the prefixes, one after the other, until all together is too much. */
   const walk = async (places: readonly number[]) => {
     // Seeking costs a third of an iterator of its own for each.
@@ -41,7 +50,9 @@ export async function scanPrefixes(
     try {
       for (const place of places) {
         if (characters >= maxBytes || hasFailed) return
-        const entries = await pages.behind(prefixes[place]!)
+        const prefix = prefixes[place]!
+        const entries = isSeekLong ? await readAlone(level, prefix, limit) : await pages.behind(prefix)
+        isSeekLong ||= pages.longestSeekMs > LONG_SEEK_MS
         for (const [key, value] of entries) characters += key.length + value.length
         found[place] = entries
       }
@@ -65,10 +76,24 @@ export async function scanPrefixes(
   return found
 }
 
+/** The same with an iterator that begins at the prefix: its first read goes there, and not this thread. */
+async function readAlone(level: TextLevel, prefix: string, limit: number): Promise<Entry[]> {
+  const iterator: TextIterator = level.iterator({
+    gte: prefix,
+    highWaterMarkBytes: SCAN_CHUNK_BYTES,
+  } as object)
+  try {
+    return await new Pages(iterator, limit, prefix).behind(prefix)
+  } finally {
+    await iterator.close()
+  }
+}
+
 /** Entries that were read with one iterator, from some place on, without a gap. */
 class Pages {
   readonly #iterator: TextIterator
   readonly #limit: number
+  readonly #startsAt: string | undefined
   #page: Entry[] = []
   /** Index of the first entry behind the last prefix, or of the one after. */
   #at = 0
@@ -78,10 +103,13 @@ class Pages {
   #ask = MIN_PAGE_ENTRIES
   /** Entries of this page that were wanted. */
   #wanted = 0
+  longestSeekMs = 0
 
-  constructor(iterator: TextIterator, limit: number) {
+  /** @param startsAt where the iterator begins. */
+  constructor(iterator: TextIterator, limit: number, startsAt?: string) {
     this.#iterator = iterator
     this.#limit = limit
+    this.#startsAt = startsAt
   }
 
   /** The first entries behind a prefix, up to the limit. */
@@ -114,12 +142,17 @@ class Pages {
     } else {
       const next = Math.floor((this.#ask + PAGE_GROWTH * this.#wanted + 1) / 2)
       this.#ask = Math.min(Math.max(next, MIN_PAGE_ENTRIES), MAX_PAGE_ENTRIES)
-      this.#iterator.seek(prefix)
+      if (prefix !== this.#startsAt) this.#seek(prefix)
       this.#page = []
       this.#at = 0
       this.#wanted = 0
       this.#isEnd = false
     }
     this.#last = prefix
+  }
+  #seek(prefix: string): void {
+    const startMs = performance.now()
+    this.#iterator.seek(prefix)
+    this.longestSeekMs = Math.max(this.longestSeekMs, performance.now() - startMs)
   }
 }

@@ -24,12 +24,14 @@ export async function removeIfOrphan(
 ): Promise<TidemarkError | undefined> {
   await pipeline.barrier()
   const key = dueKey(identity, orderText)
-  const recentStanding = recent.view()
-  // The timer is read before its due entry: one that is removed in between is then missing from both.
   const standing = pipeline.standings.now(identity)
-  if (standing?.orderText === orderText || (await walkTo(engine, key)) === undefined) return undefined
-  // What went recently has its entry until that is spilled.
-  if (recentStanding(identity) !== undefined) return undefined
+  const isRecent = recent.viewed(async (standingOf) => {
+    // The timer is read before its due entry: one that is removed in between is then missing from both.
+    if (standing?.orderText === orderText || (await walkTo(engine, key)) === undefined) return true
+    // What went recently has its entry until that is spilled.
+    return standingOf(identity) !== undefined
+  })
+  if (await isRecent) return undefined
   const walked = standing === undefined ? await walkTo(engine, identity) : undefined
   if (walked !== undefined && parseStored(identity, walked)?.orderText === orderText) {
     const error = hiddenKey(identity)

@@ -10,7 +10,7 @@ import { IDENTITY_QUEUE_END } from '../timer/identity.ts'
 import { parseDue } from '../timer/stored.ts'
 import { decodeTimestamp, encodeTimestamp, TIMESTAMP_CHARACTERS } from '../timer/text.ts'
 import { type DuePosition, isBefore } from './dueruns.ts'
-import type { RecentTimers } from './recent.ts'
+import type { RecentTimers, StandingOf } from './recent.ts'
 import type { QueueState } from './state.ts'
 
 /** A timer of a page. */
@@ -45,9 +45,10 @@ export async function readDuePage<T extends Due>(
   const { engine, recent, queue, make } = parts
   const scan = engine.scan({ after, to, limit })
   const fresh = recent.due(queue, positionOf(after), limit).map((due) => make(due, undefined, due.value))
-  const standingOf = recent.view()
-  const entries = await scan.read()
-  const stored = parseEntries(entries, fresh, standingOf, parts)
+  const { entries, stored } = await recent.viewed(async (standingOf) => {
+    const entries = await scan.read()
+    return { entries, stored: parseEntries(entries, fresh, standingOf, parts) }
+  })
   const storedEnd = entries.length < limit ? undefined : positionOf(entries.at(-1)![0])
   const freshEnd = fresh.length < limit ? undefined : fresh.at(-1)
   const end = earlierOf(storedEnd, freshEnd)
@@ -58,7 +59,7 @@ export async function readDuePage<T extends Due>(
 function parseEntries<T extends Due>(
   entries: readonly Entry[],
   fresh: readonly T[],
-  standingOf: ReturnType<RecentTimers['view']>,
+  standingOf: StandingOf,
   { make, onDamaged }: DuePageParts<T>,
 ): T[] {
   const isFresh = new Set<string>()

@@ -4,14 +4,18 @@
  * - They come in the order of their commits. So they are kept in runs of a bounded length, and a run is sorted when a page
  *   is first asked for, or when it has changed since: to register one is to push it.
  * - What goes, or changes its payload, stays in its run and is passed over; when half of all are gone they are left out.
+ * - Of each it has three numbers, in typed arrays: the texts are the table's.
  */
 import { nextTurn } from '../clock.ts'
 import { DRAIN_SLICE_MS } from '../limits.ts'
-import { identityTimestamp } from '../timer/identity.ts'
 import { orderTextIn } from '../timer/stored.ts'
 
 /** Timers of a run: sorting one takes about a millisecond. */
 const RUN_TIMERS = 2048
+const FIRST_RUN_TIMERS = 32
+
+/** What one takes in memory. */
+export const RUN_TIMER_BYTES = 16
 
 /** A place in firing order. */
 export interface DuePosition {
@@ -26,44 +30,73 @@ export interface RecentDue extends DuePosition {
   readonly value: string
 }
 
-/** Whether what a run has of a timer is what stands. */
-export type IsStanding = (identity: string, value: string) => boolean
+/** The texts of timers: each has a number, and its value a place that no other value has. */
+export interface TimerTexts {
+  identity(id: number): string
+  value(place: number): string
+  /** Compares two values by their texts: those of one timestamp are in the order of their registration then. */
+  compareValues(a: number, b: number): number
+  /** Whether a value is what stands of its timer. */
+  isStanding(id: number, place: number): boolean
+}
 
-interface Run {
-  identities: string[]
-  values: string[]
+/** Timers in the order of their commits, or sorted. */
+export interface Run {
+  size: number
+  ids: Uint32Array
+  places: Uint32Array
+  timestamps: Float64Array
   isSorted: boolean
-  /** Where the last one of it stands. */
-  last: DuePosition
 }
 
 export class DueRuns {
+  readonly #texts: TimerTexts
+  /** Empty ones, to be filled again. */
+  readonly #free: Run[]
   #runs: Run[] = []
   #size = 0
   #gone = 0
 
-  add(identity: string, value: string, position: DuePosition): void {
-    this.#size++
-    let run = this.#runs.at(-1)
-    if (run === undefined || run.identities.length === RUN_TIMERS) {
-      run = { identities: [], values: [], isSorted: true, last: position }
-      this.#runs.push(run)
-    }
-    if (isBefore(position, run.last)) run.isSorted = false
-    run.identities.push(identity)
-    run.values.push(value)
-    run.last = position
+  constructor(texts: TimerTexts, free: Run[]) {
+    this.#texts = texts
+    this.#free = free
   }
 
-  /** Notes that one of them went; `isStanding` tells which are left. */
-  remove(isStanding: IsStanding): void {
+  add(id: number, place: number, timestamp: number): void {
+    this.#size++
+    let run = this.#runs.at(-1)
+    if (run === undefined || run.size === RUN_TIMERS) {
+      run = this.#free.pop() ?? emptyRun(FIRST_RUN_TIMERS)
+      this.#runs.push(run)
+    } else if (run.size === run.ids.length) grow(run)
+    const at = run.size++
+    run.ids[at] = id
+    run.places[at] = place
+    run.timestamps[at] = timestamp
+    if (at > 0 && run.isSorted && compareIn(run, at - 1, at, this.#texts) > 0) run.isSorted = false
+  }
+
+  /** Lets all go; its runs are free. */
+  clear(): void {
+    for (const run of this.#runs) {
+      run.size = 0
+      run.isSorted = true
+      this.#free.push(run)
+    }
+    this.#runs = []
+    this.#size = 0
+    this.#gone = 0
+  }
+
+  /** Notes that one of them went. */
+  remove(): void {
     if (++this.#gone < RUN_TIMERS || this.#gone * 2 < this.#size) return
     const standing: Run[] = []
     let size = 0
     for (const run of this.#runs) {
-      const left = standingOf(run, isStanding)
-      if (left.identities.length > 0) standing.push(left)
-      size += left.identities.length
+      leaveOut(run, this.#texts)
+      if (run.size > 0) standing.push(run)
+      size += run.size
     }
     this.#runs = standing
     this.#size = size
@@ -75,7 +108,7 @@ export class DueRuns {
     let startMs = performance.now()
     for (const run of this.#runs) {
       if (run.isSorted) continue
-      sort(run)
+      sort(run, this.#texts)
       if (performance.now() - startMs < DRAIN_SLICE_MS) continue
       await nextTurn()
       startMs = performance.now()
@@ -83,11 +116,11 @@ export class DueRuns {
   }
 
   /** The first ones behind a position that stand, in order: `most` at most. */
-  take(after: DuePosition, most: number, isStanding: IsStanding): RecentDue[] {
+  take(after: DuePosition, most: number): RecentDue[] {
     const heads: Head[] = []
     for (const run of this.#runs) {
-      if (!run.isSorted) sort(run)
-      const head = new Head(run, after, isStanding)
+      if (!run.isSorted) sort(run, this.#texts)
+      const head = new Head(run, after, this.#texts)
       if (head.first !== undefined) heads.push(head)
     }
     const taken: RecentDue[] = []
@@ -96,9 +129,7 @@ export class DueRuns {
       for (let i = 1; i < heads.length; i++)
         if (isBefore(heads[i]!.first!, heads[earliest]!.first!)) earliest = i
       const head = heads[earliest]!
-      const last = taken.at(-1)
-      // A payload that came back within one commit is there twice, in one place.
-      if (last === undefined || isBefore(last, head.first!)) taken.push(head.first!)
+      taken.push(head.first!)
       head.advance()
       if (head.first === undefined) heads.splice(earliest, 1)
     }
@@ -109,49 +140,84 @@ export class DueRuns {
 /** How far a run was taken. */
 class Head {
   readonly #run: Run
-  readonly #isStanding: IsStanding
+  readonly #texts: TimerTexts
   #at: number
   /** The next one of it that stands; undefined: there is none. */
   first: RecentDue | undefined
 
-  constructor(run: Run, after: DuePosition, isStanding: IsStanding) {
+  constructor(run: Run, after: DuePosition, texts: TimerTexts) {
     this.#run = run
-    this.#isStanding = isStanding
-    this.#at = firstBehind(run, after)
+    this.#texts = texts
+    this.#at = firstBehind(run, after, texts)
     this.advance()
   }
 
   advance(): void {
-    const { identities, values } = this.#run
+    const { size, ids, places, timestamps } = this.#run
+    const texts = this.#texts
     // What went is passed run by run: only what stands is compared.
-    while (this.#at < identities.length && !this.#isStanding(identities[this.#at]!, values[this.#at]!))
-      this.#at++
-    this.first = this.#at < identities.length ? dueAt(this.#run, this.#at++) : undefined
+    let at = this.#at
+    while (at < size && !texts.isStanding(ids[at]!, places[at]!)) at++
+    this.#at = at + 1
+    if (at >= size) {
+      this.first = undefined
+      return
+    }
+    const value = texts.value(places[at]!)
+    const identity = texts.identity(ids[at]!)
+    this.first = { identity, value, timestamp: timestamps[at]!, orderText: orderTextIn(value) }
   }
 }
 
-function standingOf({ identities, values, ...rest }: Run, isStanding: IsStanding): Run {
-  const left: Run = { identities: [], values: [], ...rest }
-  for (let i = 0; i < identities.length; i++) {
-    if (!isStanding(identities[i]!, values[i]!)) continue
-    left.identities.push(identities[i]!)
-    left.values.push(values[i]!)
+function emptyRun(room: number): Run {
+  return {
+    size: 0,
+    ids: new Uint32Array(room),
+    places: new Uint32Array(room),
+    timestamps: new Float64Array(room),
+    isSorted: true,
   }
-  return left
 }
 
-function dueAt({ identities, values }: Run, i: number): RecentDue {
-  const identity = identities[i]!
-  const value = values[i]!
-  return { identity, value, timestamp: identityTimestamp(identity), orderText: orderTextIn(value) }
+function grow(run: Run): void {
+  const { ids, places, timestamps } = run
+  Object.assign(run, { ...emptyRun(ids.length * 2), size: run.size, isSorted: run.isSorted })
+  run.ids.set(ids)
+  run.places.set(places)
+  run.timestamps.set(timestamps)
 }
 
-function sort(run: Run): void {
-  const all = run.identities.map((_, i) => dueAt(run, i)).sort(compareDue)
-  run.identities = all.map(({ identity }) => identity)
-  run.values = all.map(({ value }) => value)
+function leaveOut(run: Run, texts: TimerTexts): void {
+  const { ids, places, timestamps } = run
+  let size = 0
+  for (let i = 0; i < run.size; i++) {
+    if (!texts.isStanding(ids[i]!, places[i]!)) continue
+    ids[size] = ids[i]!
+    places[size] = places[i]!
+    timestamps[size++] = timestamps[i]!
+  }
+  run.size = size
+}
+
+function compareIn({ timestamps, places }: Run, a: number, b: number, texts: TimerTexts): number {
+  return timestamps[a]! - timestamps[b]! || texts.compareValues(places[a]!, places[b]!)
+}
+
+function sort(run: Run, texts: TimerTexts): void {
+  const order = Uint32Array.from({ length: run.size }, (_, i) => i).sort((a, b) =>
+    compareIn(run, a, b, texts),
+  )
+  const { ids, places, timestamps } = {
+    ids: run.ids.slice(),
+    places: run.places.slice(),
+    timestamps: run.timestamps.slice(),
+  }
+  for (let i = 0; i < order.length; i++) {
+    run.ids[i] = ids[order[i]!]!
+    run.places[i] = places[order[i]!]!
+    run.timestamps[i] = timestamps[order[i]!]!
+  }
   run.isSorted = true
-  run.last = all.at(-1)!
 }
 
 /** Firing order, as a sort asks for it. */
@@ -165,12 +231,17 @@ export function isBefore(a: DuePosition, b: DuePosition): boolean {
 }
 
 /** The index of the first one behind a position. */
-function firstBehind(run: Run, position: DuePosition): number {
+function firstBehind(run: Run, after: DuePosition, texts: TimerTexts): number {
   let low = 0
-  let high = run.identities.length
+  let high = run.size
   while (low < high) {
     const middle = (low + high) >>> 1
-    if (isBefore(position, dueAt(run, middle))) high = middle
+    const timestamp = run.timestamps[middle]!
+    const isBehind =
+      timestamp === after.timestamp
+        ? after.orderText < orderTextIn(texts.value(run.places[middle]!))
+        : timestamp > after.timestamp
+    if (isBehind) high = middle
     else low = middle + 1
   }
   return low

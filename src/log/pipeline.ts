@@ -105,7 +105,7 @@ export class CommitPipeline {
     await this.barrier()
     const { recent } = this.#parts
     const last = recent.close()
-    while (last !== undefined && recent.has(last)) {
+    while (last !== undefined && recent.isUnspilled(last)) {
       await new Promise<void>((resolve, reject) =>
         this.submit({ kind: 'spill', settle: { resolve, reject } }),
       )

@@ -149,7 +149,6 @@ async function readShort(
   recent: RecentTimers,
   ranges: Ranges,
 ): Promise<void> {
-  await recent.prepareKeys()
   const fresh = short.map(({ call: { prefix } }) => recentBehind(recent, prefix))
   const found = await scanShort(engine, short, recent)
   let timers = 0

@@ -2,8 +2,9 @@
  * What recent commits made of timers: it is in the log, and not in the `timers` and `due` spaces yet. Most timers are
  * cancelled or moved soon; those never cost more than their lines in the log.
  *
- * - A table is filled by commits that are durable. When it is large it is *spilled*: written to the spaces in slices, each
- *   in the batch of a later commit, so that there is one write at a time, and more is spilled than is added.
+ * - A table is filled by commits that are durable. When there are some full ones the oldest is *spilled*: written to the
+ *   spaces in slices, each in the batch of a later commit, so that there is one write at a time, and more is spilled than
+ *   is added.
  * - What is recent is seen before the spaces are: whoever reads those alone spills first (CommitPipeline.spill). A running
  *   snapshot needs no more than that at its cut: what is retired later is put at once, with its commit.
  * - A table stays until the commit that wrote its last slice is durable. A process that dies leaves its events to the log,
@@ -15,16 +16,18 @@ import {
   MAX_TABLES_TO_SPILL,
   MIN_SPILLED_ALONG_TIMERS,
   RECENT_LOG_WRITE_BUFFERS,
+  RECENT_TABLES,
   RECENT_WRITE_BUFFERS,
   SPILL_SLICE_TIMERS,
   SPILLED_ALONG_SHARE,
 } from '../limits.ts'
 import { reached } from '../steps.ts'
-import { keyPart } from '../timer/identity.ts'
+import { IDENTITY_QUEUE_END, keyPart } from '../timer/identity.ts'
 import { type StoredTimer, storedIn } from '../timer/stored.ts'
 import type { Changes } from './draft.ts'
-import { compareDue, type DuePosition, type IsStanding, type RecentDue } from './dueruns.ts'
+import { compareDue, type DuePosition, type RecentDue } from './dueruns.ts'
 import type { Commit, TimerEvent } from './events.ts'
+import { hashOf } from './identitytable.ts'
 import { GONE, RecentTable, type SpilledSlice } from './recenttable.ts'
 import { markSpilled } from './spillmark.ts'
 import type { QueueState } from './state.ts'
@@ -37,43 +40,60 @@ export interface Spilled extends SpilledSlice {
   table: RecentTable | undefined
 }
 
+/** What stands of a timer, or nothing; undefined: nothing recent tells. */
+export type StandingOf = (identity: string) => StoredTimer | null | undefined
+
 const NO_SLICE: SpilledSlice = { timers: 0, characters: 0, removedTimers: 0, removedCharacters: 0 }
 
 export class RecentTimers implements Changes {
+  /** Of a table. */
   readonly #maxBytes: number
   readonly #maxLogCharacters: number
   /** The one that is filled. */
   #open = new RecentTable()
-  /** Those that are spilled, oldest first; the first `#written` are in batches that are on their way. */
+  /** Those that are full, oldest first; the first `#written` are in batches that are on their way. */
   #closed: RecentTable[] = []
   #written = 0
   /** How many tables were spilled so far. */
   #spilledTables = 0
-  /** Timers of those tables, when the last of them was closed. */
+  /** One of those, to be filled again. */
+  #spare: RecentTable | undefined
+  /** How many look at tables that may be spilled meanwhile: those are not filled again. */
+  #views = 0
+  /** Up to this version everything is to be spilled. */
+  #askedVersion = 0
+  /** Timers of the tables that are to be spilled, when the last of them was closed. */
   #toSpill = 0
-
-  /** Tables are indexed by key as they are filled once somebody asked. */
-  #isAskedByKey = false
 
   /** @param writeBufferBytes LevelDB's: what is recent may take a part of it (limits.ts). */
   constructor(writeBufferBytes: number) {
-    this.#maxBytes = writeBufferBytes * RECENT_WRITE_BUFFERS
-    this.#maxLogCharacters = writeBufferBytes * RECENT_LOG_WRITE_BUFFERS
+    this.#maxBytes = (writeBufferBytes * RECENT_WRITE_BUFFERS) / RECENT_TABLES
+    this.#maxLogCharacters = (writeBufferBytes * RECENT_LOG_WRITE_BUFFERS) / RECENT_TABLES
   }
 
   get(identity: string): StoredTimer | null | undefined {
     return standingFrom(this.#newest(identity))
   }
 
-  /** What is recent now: it goes on to tell of it when it is spilled, for who has read the spaces before that. */
-  view(): (identity: string) => StoredTimer | null | undefined {
+  /** Runs something with what is recent now: that goes on to tell of it when it is spilled, for who has read the spaces before. */
+  async viewed<T>(run: (standingOf: StandingOf) => Promise<T>): Promise<T> {
+    this.#views++
+    try {
+      return await run(this.#view())
+    } finally {
+      this.#views--
+    }
+  }
+
+  #view(): StandingOf {
     const tables = [this.#open, ...this.#closed.toReversed()]
     const spilledTables = this.#spilledTables
     return (identity) => {
       const standing = this.get(identity)
       if (standing !== undefined || spilledTables === this.#spilledTables) return standing
+      const hash = hashOf(identity)
       for (const table of tables) {
-        const value = table.value(identity)
+        const value = table.find(identity, hash)
         if (value !== undefined) return standingFrom(value)
       }
       return undefined
@@ -81,23 +101,18 @@ export class RecentTimers implements Changes {
   }
 
   changedOf(part: string): readonly string[] {
-    this.#isAskedByKey = true
     const identities: string[] = []
     this.#open.addIdentitiesOf(part, identities)
     for (const table of this.#closed) table.addIdentitiesOf(part, identities)
     return identities
   }
 
-  /** Prepares `changedOf`: the first time it takes a while. */
-  async prepareKeys(): Promise<void> {
-    for (const table of [...this.#closed, this.#open]) await table.index().prepare()
-  }
-
   /** Whether all that stands behind a prefix (a key, or a key and namespace) is recent: the spaces need not be asked. */
   knowsAll(prefix: string): boolean {
     const part = keyPart(prefix)
+    const queue = prefix.slice(0, IDENTITY_QUEUE_END)
     for (const table of [this.#open, ...this.#closed])
-      if (table.knowsAll(prefix) || table.knowsAll(part)) return true
+      if (table.knowsAll(prefix) || table.knowsAll(part) || table.knowsAll(queue)) return true
     return false
   }
 
@@ -105,17 +120,23 @@ export class RecentTimers implements Changes {
    * Adds what a commit did, now that it is durable, and the counts of its queues are those after it. `knownPrefixes`: those
    * behind which it changed all that stood before.
    */
-  applied({ version, events }: Commit, logCharacters: number, knownPrefixes: readonly string[]): void {
+  applied(
+    { version, events, totals }: Commit,
+    logCharacters: number,
+    knownPrefixes: readonly string[],
+  ): void {
     const open = this.#open
     for (const event of events) {
       if (!('queue' in event)) continue
-      open.add(event)
-      if (event.kind === 'delete' || event.kind === 'fire')
-        for (const table of this.#closed) table.removedLater(event.identity)
+      const hash = hashOf(event.identity)
+      open.add(event, hash)
+      if (event.kind === 'register') continue
+      for (const table of this.#closed) table.touchedLater(event.identity, hash, event.kind !== 'payload')
     }
     for (const prefix of knownPrefixes) open.addKnownPrefix(prefix)
+    for (const { queue, totals: after } of totals) if (after.count === 0) open.addEmptyQueue(queue)
     open.committed(version, logCharacters)
-    if (this.#fullness(open) > 1) this.close()
+    if (this.#fullness(open) > 1) this.#closeOpen()
   }
 
   /**
@@ -123,27 +144,53 @@ export class RecentTimers implements Changes {
    * so much that it should be spilled before more is added.
    */
   readAgain(version: number, events: Iterable<TimerEvent>, logCharacters: number): boolean {
-    for (const event of events) this.#open.add(event, false)
+    for (const event of events) this.#open.add(event, hashOf(event.identity), false)
     this.#open.committed(version, logCharacters)
     return this.#open.bytes > this.#maxBytes
   }
 
-  /** Begins a new table: what is recent now is spilled. Returns the newest that is; undefined: nothing is recent. */
-  close(): RecentTable | undefined {
-    if (this.#open.newestVersion > 0) {
-      this.#open.close()
-      this.#closed.push(this.#open)
-      this.#toSpill = 0
-      for (const table of this.#closed) this.#toSpill += table.timers
-      this.#open = new RecentTable()
-      if (this.#isAskedByKey) this.#open.index()
+  /** Lets all that is recent now be spilled. Returns its newest version; undefined: nothing is recent. */
+  close(): number | undefined {
+    this.#closeOpen()
+    const newest = this.#closed.at(-1)?.newestVersion
+    if (newest !== undefined) {
+      this.#askedVersion = newest
+      this.#countToSpill()
     }
-    return this.#closed.at(-1)
+    return newest
   }
 
-  /** Whether a table is still to be spilled, or on its way. */
-  has(table: RecentTable): boolean {
-    return this.#closed.includes(table)
+  /** Begins a new table. */
+  #closeOpen(): void {
+    if (this.#open.newestVersion === 0) return
+    this.#closed.push(this.#open)
+    this.#open = this.#spare ?? new RecentTable()
+    this.#spare = undefined
+    this.#countToSpill()
+  }
+
+  #countToSpill(): void {
+    this.#toSpill = 0
+    for (let i = this.#written; this.#isToSpill(i); i++) this.#toSpill += this.#closed[i]!.timers
+  }
+
+  /** Whether a table is to be spilled: with those closed after it there is enough, or somebody asked. */
+  #isToSpill(i: number): boolean {
+    const table = this.#closed[i]
+    if (table === undefined) return false
+    return table.newestVersion <= this.#askedVersion || this.#fullTablesFrom(i) > RECENT_TABLES
+  }
+
+  /** How many full tables those from one on come to. */
+  #fullTablesFrom(first: number): number {
+    let fullTables = 0
+    for (let i = first; i < this.#closed.length; i++) fullTables += this.#fullness(this.#closed[i]!)
+    return fullTables
+  }
+
+  /** Whether something up to a version is still to be spilled, or on its way. */
+  isUnspilled(version: number): boolean {
+    return this.#closed.length > 0 && this.#closed[0]!.newestVersion <= version
   }
 
   /** Whether everything is in the spaces. */
@@ -160,14 +207,12 @@ export class RecentTimers implements Changes {
 
   /** Whether there is more to spill than what is on its way. */
   get isSpilling(): boolean {
-    return this.#written < this.#closed.length
+    return this.#isToSpill(this.#written)
   }
 
   /** Whether so much waits to be spilled that nothing else is to be committed before. */
   get isBehind(): boolean {
-    let fullTables = 0
-    for (let i = this.#written; i < this.#closed.length; i++) fullTables += this.#fullness(this.#closed[i]!)
-    return fullTables > MAX_TABLES_TO_SPILL
+    return this.#fullTablesFrom(this.#written) > RECENT_TABLES + MAX_TABLES_TO_SPILL
   }
 
   /** How much of what a table may have one has; above 1 it is closed. */
@@ -184,8 +229,8 @@ export class RecentTimers implements Changes {
 
   /** Puts up to `most` timers into a batch. Whoever writes it tells when it is durable. */
   spill(batch: EngineBatch, most: number): Spilled | undefined {
-    const table = this.#closed[this.#written]
-    if (table === undefined) return undefined
+    if (!this.isSpilling) return undefined
+    const table = this.#closed[this.#written]!
     const slice: SpilledSlice | undefined = table.spill(batch, most)
     const isWhole = slice === undefined || slice.timers < most
     if (isWhole) this.#written++
@@ -200,16 +245,25 @@ export class RecentTimers implements Changes {
     this.#written--
     this.#spilledTables++
     if (this.#closed.length === 0 || !this.#closed[0]!.isBegun) table.spilledLast()
-    return table.newestVersion
+    const { newestVersion } = table
+    if (this.#views === 0) {
+      table.clear()
+      this.#spare = table
+    }
+    if (this.isEmpty) this.#shrink()
+    return newestVersion
+  }
+
+  /** Lets the memory go that tables had: there is nothing to do for a while. */
+  #shrink(): void {
+    this.#open = new RecentTable()
+    this.#spare = undefined
   }
 
   /** The first recent timers of a queue behind a position, in firing order: `most` at most. */
   due(queue: QueueState, after: DuePosition, most: number): RecentDue[] {
-    const isNewest: IsStanding = (identity, value) => this.#newest(identity) === value
     const tables = [...this.#closed, this.#open]
-    const found = tables
-      .map((table) => table.due(queue, after, most, isNewest))
-      .filter(({ length }) => length > 0)
+    const found = tables.map((table) => table.due(queue, after, most)).filter(({ length }) => length > 0)
     if (found.length < 2) return found[0] ?? []
     return found.flat().sort(compareDue).slice(0, most)
   }
@@ -235,9 +289,10 @@ export class RecentTimers implements Changes {
   }
 
   #newest(identity: string): string | undefined {
-    let value = this.#open.value(identity)
+    const hash = hashOf(identity)
+    let value = this.#open.find(identity, hash)
     for (let i = this.#closed.length - 1; value === undefined && i >= 0; i--) {
-      value = this.#closed[i]!.value(identity)
+      value = this.#closed[i]!.find(identity, hash)
     }
     return value
   }

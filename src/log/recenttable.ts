@@ -5,8 +5,7 @@
  * - A timer that came and went while the table was open leaves nothing of itself: it is never written to the spaces.
  * - What may be *below* (in an older table, or in the spaces) is known of each timer, with the `due` entries that go.
  * - Once it is spilled nothing is added to it: it goes to the spaces in slices, by whole timers.
- * - Of a timer it keeps two texts and no object: V8 moves each about while it is young, and is late to collect it when it
- *   is old.
+ * - Of a timer it keeps numbers in typed arrays, and texts in an arena: nothing that V8 has to collect.
  */
 import type { EngineBatch } from '../engine/engine.ts'
 import { invariant } from '../errors.ts'
@@ -14,21 +13,39 @@ import { MIN_TIMESTAMP } from '../limits.ts'
 import { IDENTITY_QUEUE_END, identityTimestamp } from '../timer/identity.ts'
 import { DUE_ENTRY_CHARACTERS, dueKey, orderTextIn } from '../timer/stored.ts'
 import { putTimer } from './apply.ts'
-import { type DuePosition, DueRuns, type IsStanding, type RecentDue } from './dueruns.ts'
+import {
+  type DuePosition,
+  DueRuns,
+  type RecentDue,
+  RUN_TIMER_BYTES,
+  type Run,
+  type TimerTexts,
+} from './dueruns.ts'
 import type { TimerEvent } from './events.ts'
-import { KeyIndex } from './keyindex.ts'
+import { grown, IDENTITY_BYTES, IdentityTable } from './identitytable.ts'
 import type { QueueState } from './state.ts'
+import { FIRST_PLACE, TextArena, type TextReader } from './textarena.ts'
 
-/** What a timer takes in memory besides its texts, about: their headers, places in maps and runs. */
-const TIMER_BYTES = 144
+/** What a timer takes in memory besides its texts, and a known prefix. */
+const TIMER_BYTES = IDENTITY_BYTES + RUN_TIMER_BYTES + 9
 const PREFIX_BYTES = 64
 
 /** Instead of its value: a timer that went. */
 export const GONE = ''
 
-/** The keys of `due` entries that go, one behind the other. */
-const NO_KEYS = ''
+/** Instead of a value's place: the table knows nothing of it (any more); it went. */
+const UNKNOWN = 0
+const WENT = 1
+
+/** Instead of the place of the keys of `due` entries that go: nothing is below; something may be, and no entry goes. */
+const NOT_BELOW = 0
+const NO_KEYS = 1
 const KEYS_SEPARATOR = '\0'
+
+/** What a newer table did with a timer that stands. */
+const UNTOUCHED = 0
+const CHANGED_LATER = 1
+const GONE_LATER = 2
 
 /** What a slice of a spill wrote. */
 export interface SpilledSlice {
@@ -40,34 +57,35 @@ export interface SpilledSlice {
   removedCharacters: number
 }
 
-export class RecentTable {
-  /** What stands of each timer, or GONE. */
-  readonly #values = new Map<string, string>()
-  /** Made when it is first asked for. */
-  #index: KeyIndex | undefined
-  /** Those that a newer table removes: they need not be put. */
-  readonly #goneLater = new Set<string>()
-  #standing = 0
-  /** Timers that may be below, and the keys of those `due` entries there that are to go. */
-  readonly #below = new Map<string, string>()
+export class RecentTable implements TimerTexts {
+  readonly #arena = new TextArena()
+  readonly #identities = new IdentityTable(this.#arena)
+  /** Of each timer the place of its value, that of the keys that go below, and what a newer table did. */
+  #values = new Uint32Array(this.#identities.room)
+  #below = new Uint32Array(this.#identities.room)
+  #later = new Uint8Array(this.#identities.room)
+  /** Timers that it knows something of. */
+  #known = 0
   readonly #due = new Map<QueueState, DueRuns>()
+  readonly #freeRuns: Run[] = []
   /** Prefixes behind which nothing stands below that it does not know of. */
   readonly #knownPrefixes = new Set<string>()
+  #knownPrefixesBytes = 0
   /** The queues that its commits touched, by what begins their identities. */
   readonly #queues = new Map<string, QueueState>()
-  /** Those that had no timers when it was closed. */
-  #emptyQueues: readonly QueueState[] = []
-  #bytes = 0
+  /** Of each that it knows all of: the highest timestamp that it put. */
+  readonly #putHighs = new Map<QueueState, number>()
   #logCharacters = 0
   /** What is to go from below, that no slice has told of. */
   #removedTimers = 0
   #removedCharacters = 0
   /** The newest commit that it knows. */
   newestVersion = 0
-  #unspilled: Iterator<[string, string]> | undefined
+  /** The next timer to spill, once that is begun. */
+  #unspilled: number | undefined
 
   get timers(): number {
-    return this.#values.size
+    return this.#known
   }
 
   /** Whether some of it may be in the spaces. */
@@ -77,7 +95,7 @@ export class RecentTable {
 
   /** About what it takes in memory. */
   get bytes(): number {
-    return this.#bytes
+    return this.#arena.bytes + this.#identities.size * TIMER_BYTES + this.#knownPrefixesBytes
   }
 
   /** Characters of its commits' part of the log, which is kept until it is spilled. */
@@ -95,7 +113,7 @@ export class RecentTable {
   addKnownPrefix(prefix: string): void {
     if (this.#knownPrefixes.has(prefix)) return
     this.#knownPrefixes.add(prefix)
-    this.#bytes += PREFIX_BYTES + prefix.length
+    this.#knownPrefixesBytes += PREFIX_BYTES + prefix.length
   }
 
   /** Whether it, and what is newer, has all that stands behind a prefix. */
@@ -103,96 +121,147 @@ export class RecentTable {
     return this.#knownPrefixes.has(prefix)
   }
 
-  /** Notes that nothing is added to it any more. */
-  close(): void {
-    this.#emptyQueues = [...this.#queues.values()].filter(({ appliedCount }) => appliedCount === 0)
+  /** Notes that a queue has no timers now: it, and what is newer, has all that will stand there. */
+  addEmptyQueue(queue: QueueState): void {
+    this.addKnownPrefix(queue.prefix)
+    this.#putHighs.set(queue, MIN_TIMESTAMP)
   }
 
-  /** Notes that it is in the spaces, and nothing that is newer: of the queues that had nothing then they have nothing. */
+  /** Notes that it is in the spaces, and nothing that is newer: of the queues that it knows all of they have no more. */
   spilledLast(): void {
-    for (const queue of this.#emptyQueues) queue.storedHigh = MIN_TIMESTAMP
+    for (const [queue, high] of this.#putHighs) queue.storedHigh = high
   }
 
-  /** Notes that a newer table removes a timer. */
-  removedLater(identity: string): void {
-    if (this.#standing > 0 && this.#values.has(identity)) this.#goneLater.add(identity)
+  /** Notes that a newer table removes a timer, or changes its payload. `hash`: the identity's. */
+  touchedLater(identity: string, hash: number, isGone: boolean): void {
+    const id = this.#identities.find(identity, hash)
+    if (id !== undefined && this.#values[id]! >= FIRST_PLACE)
+      this.#later[id] = isGone ? GONE_LATER : CHANGED_LATER
   }
 
-  /** The value of a timer; GONE: it went; undefined: the table does not know it. */
-  value(identity: string): string | undefined {
-    return this.#values.get(identity)
+  /** Lets all go, to be filled again. */
+  clear(): void {
+    this.#arena.clear()
+    this.#identities.clear()
+    this.#known = 0
+    for (const runs of this.#due.values()) runs.clear()
+    this.#due.clear()
+    this.#knownPrefixes.clear()
+    this.#knownPrefixesBytes = 0
+    this.#queues.clear()
+    this.#putHighs.clear()
+    this.#logCharacters = 0
+    this.#removedTimers = 0
+    this.#removedCharacters = 0
+    this.newestVersion = 0
+    this.#unspilled = undefined
+  }
+
+  /** The value of a timer; GONE: it went; undefined: the table does not know it. `hash`: the identity's. */
+  find(identity: string, hash: number): string | undefined {
+    const id = this.#identities.find(identity, hash)
+    if (id === undefined || this.#values[id] === UNKNOWN) return undefined
+    return this.#values[id] === WENT ? GONE : this.value(this.#values[id]!)
+  }
+
+  identity(id: number): string {
+    return this.#arena.text(this.#identities.place(id))
+  }
+
+  value(place: number): string {
+    return this.#arena.text(place)
+  }
+
+  compareValues(a: number, b: number): number {
+    return this.#arena.compare(a, b)
+  }
+
+  isStanding(id: number, place: number): boolean {
+    return this.#values[id] === place && this.#later[id] === UNTOUCHED
   }
 
   /** Adds the timers of a key to `identities`; `part`: their part up to the NUL behind the key. */
   addIdentitiesOf(part: string, identities: string[]): void {
-    this.index().collect(part, identities)
+    this.#identities.collect(part, identities)
   }
 
-  /** Its timers by key, from now on. */
-  index(): KeyIndex {
-    this.#index ??= new KeyIndex(this.#values.keys())
-    return this.#index
-  }
-
-  /** `isNew`: what it registers is nowhere below; where the log is read again, nobody knows. */
-  add(event: TimerEvent, isNew = true): void {
-    const { identity, queue, timestamp, timer } = event
+  /**
+   * `hash`: the identity's; `isNew`: what the event registers is nowhere below; where the log is read again, nobody knows.
+   */
+  add(event: TimerEvent, hash: number, isNew = true): void {
+    const { identity, queue, timestamp, timer, kind } = event
     this.#queues.set(queue.prefix, queue)
-    const before = this.#values.get(identity)
-    if (event.kind === 'delete' || event.kind === 'fire') {
-      invariant(before !== GONE, 'a timer went twice')
-      this.#remove(before, event, isNew)
+    const id = this.#numberOf(identity, hash)
+    const before = this.#values[id]!
+    if (kind === 'delete' || kind === 'fire') {
+      invariant(before !== WENT, 'a timer went twice')
+      this.#remove(id, event, isNew)
       return
     }
-    if (before === undefined && !(isNew && event.kind === 'register')) this.#below.set(identity, NO_KEYS)
-    this.#put(identity, before, timer.value)
+    if (before === UNKNOWN) {
+      this.#known++
+      if (!(isNew && kind === 'register')) this.#below[id] = NO_KEYS
+    }
+    const place = this.#arena.add(timer.value)
+    this.#values[id] = place
     const due = this.#dueOf(queue)
-    due.add(identity, timer.value, { timestamp, orderText: timer.orderText })
-    if (before !== undefined && before !== GONE) this.#leaveOut(due)
+    due.add(id, place, timestamp)
+    if (before >= FIRST_PLACE) due.remove()
   }
 
-  #remove(before: string | undefined, event: TimerEvent, isNew: boolean): void {
+  /** The number of a timer; one that it knew nothing of is found by its key from now on. */
+  #numberOf(identity: string, hash: number): number {
+    const known = this.#identities.find(identity, hash)
+    if (known === undefined) {
+      const id = this.#identities.add(identity, hash)
+      if (id >= this.#values.length) this.#grow()
+      this.#values[id] = UNKNOWN
+      this.#below[id] = NOT_BELOW
+      this.#later[id] = UNTOUCHED
+      return id
+    }
+    if (this.#values[known] === UNKNOWN) this.#identities.show(known)
+    return known
+  }
+
+  #grow(): void {
+    const { room } = this.#identities
+    this.#values = grown(this.#values, room)
+    this.#below = grown(this.#below, room)
+    const later = new Uint8Array(room)
+    later.set(this.#later)
+    this.#later = later
+  }
+
+  #remove(id: number, event: TimerEvent, isNew: boolean): void {
     const { identity, queue, timer } = event
-    const below = before === undefined ? NO_KEYS : this.#below.get(identity)
-    if (below === undefined) {
-      this.#values.delete(identity)
-      this.#standing--
-      this.#index?.remove(identity)
-      this.#bytes -= bytesOf(identity, before!)
+    const before = this.#values[id]!
+    const below = before === UNKNOWN ? NO_KEYS : this.#below[id]!
+    if (before === UNKNOWN) this.#known++
+    if (below === NOT_BELOW) {
+      this.#values[id] = UNKNOWN
+      this.#known--
+      this.#identities.hide(id)
     } else {
+      this.#values[id] = WENT
+      this.#below[id] = below
       // What was registered since the table was begun has no entry below; where the log is read again, it may have.
       if (below === NO_KEYS || !isNew) {
         const key = event.dueKey ?? dueKey(identity, timer.orderText)
-        this.#below.set(identity, below === NO_KEYS ? key : below + KEYS_SEPARATOR + key)
+        const keys = below === NO_KEYS ? key : this.#arena.text(below) + KEYS_SEPARATOR + key
+        this.#below[id] = this.#arena.add(keys)
         this.#removedTimers++
         this.#removedCharacters += 2 * identity.length + timer.value.length + DUE_ENTRY_CHARACTERS
       }
-      this.#put(identity, before, GONE)
     }
-    if (before !== undefined) this.#leaveOut(this.#dueOf(queue))
-  }
-
-  #put(identity: string, before: string | undefined, value: string): void {
-    this.#values.set(identity, value)
-    this.#bytes += bytesOf(identity, value)
-    if (value !== GONE) this.#standing++
-    if (before === undefined) {
-      this.#index?.add(identity)
-      return
-    }
-    this.#bytes -= bytesOf(identity, before)
-    if (before !== GONE) this.#standing--
-  }
-
-  /** One of those that are due does not stand any more. */
-  #leaveOut(due: DueRuns): void {
-    due.remove((identity, value) => this.#values.get(identity) === value)
+    // One of those that are due does not stand any more.
+    if (before !== UNKNOWN) this.#dueOf(queue).remove()
   }
 
   #dueOf(queue: QueueState): DueRuns {
     let runs = this.#due.get(queue)
     if (runs === undefined) {
-      runs = new DueRuns()
+      runs = new DueRuns(this, this.#freeRuns)
       this.#due.set(queue, runs)
     }
     return runs
@@ -202,9 +271,9 @@ export class RecentTable {
     await this.#due.get(queue)?.prepare()
   }
 
-  /** The first timers of a queue behind a position, as the table alone knows them. */
-  due(queue: QueueState, after: DuePosition, most: number, isNewest: IsStanding): RecentDue[] {
-    return this.#due.get(queue)?.take(after, most, isNewest) ?? []
+  /** The first timers of a queue behind a position that no newer table touched. */
+  due(queue: QueueState, after: DuePosition, most: number): RecentDue[] {
+    return this.#due.get(queue)?.take(after, most) ?? []
   }
 
   /**
@@ -212,14 +281,15 @@ export class RecentTable {
    * goes now, for that is older still. Returns undefined where all are put.
    */
   spill(batch: EngineBatch, most: number): SpilledSlice | undefined {
-    this.#unspilled ??= this.#values.entries()
     const slice: SpilledSlice = { timers: 0, characters: 0, removedTimers: 0, removedCharacters: 0 }
-    while (slice.timers < most) {
-      const next = this.#unspilled.next()
-      if (next.done === true) break
-      this.#spillOne(batch, next.value[0], next.value[1], slice)
+    const texts = this.#arena.reader()
+    let id = this.#unspilled ?? 0
+    for (; slice.timers < most && id < this.#identities.size; id++) {
+      if (this.#values[id] === UNKNOWN) continue
+      this.#spillOne(batch, id, texts, slice)
       slice.timers++
     }
+    this.#unspilled = id
     if (slice.timers === 0) return undefined
     slice.removedTimers += this.#removedTimers
     slice.removedCharacters += this.#removedCharacters
@@ -228,24 +298,25 @@ export class RecentTable {
     return slice
   }
 
-  #spillOne(batch: EngineBatch, identity: string, value: string, slice: SpilledSlice): void {
-    const below = this.#below.size === 0 ? undefined : this.#below.get(identity)
-    if (below !== undefined && below !== NO_KEYS)
-      for (const key of below.split(KEYS_SEPARATOR)) batch.del(key)
-    if (value !== GONE && !(this.#goneLater.size > 0 && this.#goneLater.has(identity))) {
+  #spillOne(batch: EngineBatch, id: number, texts: TextReader, slice: SpilledSlice): void {
+    const place = this.#values[id]!
+    const below = this.#below[id]!
+    const identity = texts.next(this.#identities.place(id))
+    if (below >= FIRST_PLACE) for (const key of texts.text(below).split(KEYS_SEPARATOR)) batch.del(key)
+    if (place !== WENT && this.#later[id] !== GONE_LATER) {
+      const value = texts.text(place)
       const queue = this.#queues.get(identity.slice(0, IDENTITY_QUEUE_END))!
-      queue.storedHigh = Math.max(queue.storedHigh, identityTimestamp(identity))
+      const timestamp = identityTimestamp(identity)
+      queue.storedHigh = Math.max(queue.storedHigh, timestamp)
+      const high = this.#putHighs.size === 0 ? undefined : this.#putHighs.get(queue)
+      if (high !== undefined && timestamp > high) this.#putHighs.set(queue, timestamp)
       slice.characters += putTimer(batch, identity, value)
       // Another payload than below; where the log was read again it may be none.
       if (below === NO_KEYS) slice.removedCharacters += value.length
-    } else if (below !== undefined) {
+    } else if (below !== NOT_BELOW) {
       batch.del(identity)
-      if (value !== GONE) batch.del(dueKey(identity, orderTextIn(value)))
+      if (place !== WENT) batch.del(dueKey(identity, orderTextIn(texts.text(place))))
       slice.characters += 2 * identity.length
     }
   }
-}
-
-function bytesOf(identity: string, value: string): number {
-  return TIMER_BYTES + identity.length + value.length
 }

@@ -5,14 +5,14 @@
  *   not be seen, nothing is seen twice.
  * - A `due` entry whose timer is not there is passed over: it counts for nothing. That it is not there is found twice.
  */
-import { type Engine, isPart } from '../engine/engine.ts'
+import { type Engine, type Entry, isPart } from '../engine/engine.ts'
 import { END } from '../engine/keyspaces.ts'
 import { hiddenKey, walkTo } from '../engine/walked.ts'
 import { TidemarkError } from '../errors.ts'
 import { MAX_TIMESTAMP, MIN_TIMESTAMP, READ_AT_ONCE_TIMERS, SCAN_CHUNK_BYTES } from '../limits.ts'
 import { type Due, keyOf, readDuePage } from '../log/duepage.ts'
 import { prefixEnd } from '../log/reads.ts'
-import type { RecentTimers } from '../log/recent.ts'
+import type { RecentTimers, StandingOf } from '../log/recent.ts'
 import type { QueueState } from '../log/state.ts'
 import { identityTimestamp, keyPart } from '../timer/identity.ts'
 import { parseStored, type StoredTimer, storedIn } from '../timer/stored.ts'
@@ -109,27 +109,40 @@ export async function* listKey(
 ): AsyncGenerator<Listed> {
   const limits = { limit: LISTING_CHUNK_ENTRIES, maxBytes: SCAN_CHUNK_BYTES }
   const isRest = (identity: string) => identity.startsWith(prefix) && compareStored(identity, after) > 0
-  await recent.prepareKeys()
   let after = prefix
   for (;;) {
     const scan = engine.scan({ after, to: prefixEnd(prefix), ...limits })
     const fresh = recent.changedOf(keyPart(prefix)).filter(isRest)
-    const standingOf = recent.view()
-    const entries = await scan.read()
-    const stored = new Map(entries)
-    const end = isPart(entries, limits) ? entries.at(-1)![0] : undefined
-    const identities = new Set([...fresh, ...stored.keys()])
-    for (const identity of [...identities].sort(compareStored)) {
-      if (end !== undefined && compareStored(identity, end) > 0) break
-      const timestamp = identityTimestamp(identity)
-      if (timestamp < range.from || timestamp > range.to) continue
-      const standing = standingOf(identity)
-      const timer = standing === undefined ? parseOrThrow(identity, stored.get(identity)) : standing
-      if (timer !== null && timer !== undefined) yield { identity, timer }
-    }
+    const { listed, end } = await recent.viewed(async (standingOf) => {
+      const entries = await scan.read()
+      const end = isPart(entries, limits) ? entries.at(-1)![0] : undefined
+      return { listed: standingIn(range, fresh, entries, end, standingOf), end }
+    })
+    yield* listed
     if (end === undefined) return
     after = end
   }
+}
+
+/** What stands of a part of a key's timers, up to `end`, in order. */
+function standingIn(
+  range: TimestampRange,
+  fresh: readonly string[],
+  entries: readonly Entry[],
+  end: string | undefined,
+  standingOf: StandingOf,
+): Listed[] {
+  const stored = new Map(entries)
+  const listed: Listed[] = []
+  for (const identity of [...new Set([...fresh, ...stored.keys()])].sort(compareStored)) {
+    if (end !== undefined && compareStored(identity, end) > 0) break
+    const timestamp = identityTimestamp(identity)
+    if (timestamp < range.from || timestamp > range.to) continue
+    const standing = standingOf(identity)
+    const timer = standing === undefined ? parseOrThrow(identity, stored.get(identity)) : standing
+    if (timer !== null && timer !== undefined) listed.push({ identity, timer })
+  }
+  return listed
 }
 
 function damaged(key: string): never {

@@ -5,6 +5,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Entry } from '../../src/engine/engine.ts'
 import { scanPrefixes } from '../../src/engine/prefixscan.ts'
+import { LONG_SEEK_MS, MAX_WALKS_AT_ONCE } from '../../src/limits.ts'
 import { compareStored } from '../../src/timer/text.ts'
 import { randomFrom, seed } from '../support/random.ts'
 
@@ -116,6 +117,31 @@ test('keys that lie together share trips; those that do not take one each', asyn
   assert.ok(inGroups < 300, `${inGroups} trips for 125 groups of 8 keys`)
   const apart = await tripsFor(keys.filter((_, i) => i % 20 === 0))
   assert.is(apart, 1000)
+})
+
+test('a seek that takes long, past what was deleted, is the last one on this thread', async () => {
+  const keys = numbered(200)
+  const { level, behind } = await levelOf(new Map(keys.map((key, i) => [key, i % 3])))
+  const memory = level as MemoryLevel<string, string>
+  const iterator = memory.iterator
+  let seeks = 0
+  memory.iterator = ((options: object) => {
+    const one = iterator(options as never)
+    const seek = one.seek.bind(one)
+    one.seek = (target: string) => {
+      seeks++
+      for (const startMs = performance.now(); performance.now() - startMs < 2 * LONG_SEEK_MS; );
+      seek(target)
+    }
+    return one
+  }) as never
+  const prefixes = keys.map((key) => `${key}\0`)
+  const found = await scanPrefixes(level, prefixes, everything)
+  assert.equal(
+    found,
+    prefixes.map((prefix) => behind(prefix, everything.limit)),
+  )
+  assert.is(seeks, MAX_WALKS_AT_ONCE)
 })
 
 test.run()

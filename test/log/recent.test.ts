@@ -381,6 +381,23 @@ test('a queue that has nothing in the key spaces any more is not looked through'
   assert.is(bench.scanned.length, keys.length + 1)
 })
 
+test('a queue that was empty a while ago is not looked through for what was registered since', async () => {
+  const bench = await Bench.of(LARGE)
+  for (let key = 0; key < 10; key++) await bench.timer('register', key, 100 + key)
+  await bench.pipeline.spill()
+  for (let key = 0; key < 10; key++) assert.is(await bench.deleteAll(key), 1)
+  assert.is(bench.scanned.length, 10)
+  for (let key = 10; key < 20; key++) await bench.timer('register', key, key)
+  for (let key = 10; key < 15; key++) assert.is(await bench.deleteAll(key), 1)
+  assert.is(bench.scanned.length, 10)
+  const { eventTime } = bench.service
+  assert.is(eventTime.storedHigh, 109)
+  await bench.pipeline.spill()
+  assert.is(eventTime.storedHigh, 19)
+  assert.is(await bench.deleteAll(15), 1)
+  assert.is(bench.scanned.length, 11)
+})
+
 test('of a timer that is gone by now nothing older is left, though only its removal is to come', async () => {
   const bench = await Bench.of(LARGE)
   await bench.timer('register', 1, 5, '1')

@@ -1,0 +1,109 @@
+// What is recent as bytes: texts come back as they were added, identities are found by text and by key, and room is used again.
+
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { hashOf, IdentityTable } from '../../src/log/identitytable.ts'
+import { FIRST_PLACE, TextArena } from '../../src/log/textarena.ts'
+import { keyPart, keyPrefix, queuePrefix } from '../../src/timer/identity.ts'
+import { encodeTimestamp } from '../../src/timer/text.ts'
+import { randomFrom, seed } from '../support/random.ts'
+
+const QUEUE = queuePrefix(0, 'eventTime')
+const MIB = 1024 * 1024
+
+/** Texts of all widths and lengths; some fill several chunks. */
+function randomTexts(random: () => number, count: number): string[] {
+  const below = (most: number) => Math.floor(random() * most)
+  const characters = ['a', '\0', '\u007f', '\u00ff', '\u0100', '\ud83d\ude00', '\uffff']
+  return Array.from({ length: count }, () => {
+    const length = below(20) === 0 ? below(300_000) : below(60)
+    const character = characters[below(characters.length)]!
+    return `${'x'.repeat(below(9))}${character.repeat(length)}`
+  })
+}
+
+test('texts of one and of two bytes a character come back as they were, one by one and read in a row', () => {
+  const arena = new TextArena()
+  for (let run = 0; run < 4; run++) {
+    const texts = randomTexts(randomFrom(seed + run), 400)
+    const places = texts.map((text) => arena.add(text))
+    assert.ok(places.every((place) => place >= FIRST_PLACE))
+    const reader = arena.reader()
+    for (const [i, text] of texts.entries()) {
+      const place = places[i]!
+      assert.ok(arena.text(place) === text)
+      assert.ok(reader.next(place) === text)
+      assert.ok(reader.text(places[(i * 7) % places.length]!) === texts[(i * 7) % texts.length]!)
+      assert.ok(arena.startsWith(place, text.slice(0, 3)))
+      assert.is(arena.startsWith(place, text.slice(0, 3), true), text.length <= 3)
+      assert.not(arena.startsWith(place, `${text}.`))
+      assert.not(arena.startsWith(place, `\u0101${text}`.slice(0, text.length || 1)))
+      const other = texts[(i + 1) % texts.length]!
+      const expected = text < other ? -1 : text > other ? 1 : 0
+      assert.is(Math.sign(arena.compare(place, places[(i + 1) % places.length]!)), expected)
+    }
+    arena.clear()
+  }
+})
+
+test('an arena takes little more than its texts, and the same again when it was cleared', () => {
+  const arena = new TextArena()
+  const text = 'x'.repeat(60)
+  const fill = () => {
+    for (let i = 0; i < 100_000; i++) arena.add(text)
+    return arena.bytes
+  }
+  const bytes = fill()
+  assert.ok(bytes > 6_400_000 && bytes < 6_500_000, `${bytes} bytes`)
+  const { arrayBuffers } = process.memoryUsage()
+  for (let i = 0; i < 20; i++) {
+    arena.clear()
+    assert.is(fill(), bytes)
+  }
+  assert.ok(process.memoryUsage().arrayBuffers - arrayBuffers < 2 * MIB)
+})
+
+test('identities are found by their text, and those that are shown by their key, however many came and went', () => {
+  const arena = new TextArena()
+  const table = new IdentityTable(arena)
+  for (let run = 0; run < 3; run++) {
+    const random = randomFrom(seed + run)
+    const below = (most: number) => Math.floor(random() * most)
+    const numbers = new Map<string, number>()
+    const shown = new Set<string>()
+    const prefixes = Array.from({ length: 300 }, (_, i) =>
+      keyPrefix(QUEUE, i % 128, i % 7 === 0 ? `kéy ${i} ☃` : `key ${i}`),
+    )
+    for (let step = 0; step < 6000; step++) {
+      // One key has most of them.
+      const prefix = prefixes[below(3) === 0 ? 0 : below(prefixes.length)]!
+      const identity = `${prefix}\0${encodeTimestamp(below(500))}`
+      const known = table.find(identity, hashOf(identity))
+      assert.is(known, numbers.get(identity))
+      if (known === undefined) numbers.set(identity, table.add(identity, hashOf(identity)))
+      else if (shown.has(identity)) table.hide(known)
+      else table.show(known)
+      if (!shown.delete(identity)) shown.add(identity)
+    }
+    assert.is(table.size, numbers.size)
+    for (const [identity, id] of numbers) assert.is(arena.text(table.place(id)), identity)
+    for (const prefix of prefixes) {
+      const found: string[] = []
+      table.collect(keyPart(prefix), found)
+      const expected = [...shown].filter((identity) => identity.startsWith(prefix))
+      assert.equal(found.sort(), expected.sort(), `seed ${seed + run}`)
+    }
+    table.clear()
+    arena.clear()
+  }
+})
+
+test('identities that differ little are spread over the chains', () => {
+  const chains = new Set<number>()
+  const count = 65_536
+  for (let i = 0; i < count; i++) chains.add(hashOf(`${keyPrefix(QUEUE, 5, `order-${i}`)}\0`) % count)
+  // 1 - 1/e of them, where each falls anywhere.
+  assert.ok(chains.size > 0.6 * count, `${chains.size} of ${count} chains`)
+})
+
+test.run()
