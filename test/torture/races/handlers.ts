@@ -29,7 +29,7 @@ interface Context {
 const FAILING = 0.08
 
 /** What may have been committed, or not: a handler that settled while the store closed without it. */
-interface Late {
+export interface Late {
   name: string
   timer: Timer
   calls: readonly (() => void)[]

@@ -9,7 +9,7 @@
 import { z } from 'zod'
 import { type Clock, type SnapshotTimer, TidemarkError, TimerStore } from '../../../src/index.ts'
 import { MemoryPlatform } from '../../support/memoryplatform.ts'
-import { Handlers } from './handlers.ts'
+import { Handlers, type Late } from './handlers.ts'
 import { type MemoryFiles, steppedFiles } from './memoryfiles.ts'
 import { type Domain, lineOf, Model, queueName } from './model.ts'
 import type { Scheduler } from './scheduler.ts'
@@ -168,15 +168,21 @@ export class World {
     const late = this.past.at(-1)?.late ?? []
     if (late.length === 0) return
     const stored = (await linesIn(this.store)).join()
-    for (let chosen = 0; chosen < 2 ** late.length; chosen++) {
-      const applied = late.filter((_, i) => (chosen >> i) % 2 === 1)
-      const undo = this.model.try(() => {
-        for (const { name, timer, calls } of applied) this.model.fire(name, timer, calls)
-      })
+    for (const undo of this.outcomesOf(late)) {
       if (this.model.lines().join() === stored) return
       undo()
     }
     this.require(false, `what is stored follows from no outcome of ${late.length} late handlers`)
+  }
+
+  /** The model after each outcome of late handlers, until it is undone. */
+  *outcomesOf(late: readonly Late[]): Generator<() => void> {
+    for (let chosen = 0; chosen < 2 ** late.length; chosen++) {
+      const applied = late.filter((_, i) => (chosen >> i) % 2 === 1)
+      yield this.model.try(() => {
+        for (const { name, timer, calls } of applied) this.model.fire(name, timer, calls)
+      })
+    }
   }
 
   /** Starts a service, of another generation with its timers converted; it is not there where the store closed meanwhile. */
