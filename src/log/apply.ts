@@ -1,6 +1,6 @@
 /**
- * What a commit puts besides its log entry: what a snapshot that runs needs of it, and what is no timer. The timers
- * themselves stay in memory for a while (recent.ts).
+ * What a commit puts besides its log entry: what a snapshot that runs needs of it, what is no timer, and what removes a
+ * fired timer that is in the key spaces. Other timers stay in memory for a while (recent.ts).
  */
 import type { EngineBatch } from '../engine/engine.ts'
 import { serviceMetaKey } from '../engine/keyspaces.ts'
@@ -23,8 +23,13 @@ function applyEvent(batch: EngineBatch, event: CommitEvent, version: number): nu
       return 0
     case 'payload':
       return event.retire ? retire(batch, event.identity, event.previous!, version) : 0
-    case 'delete':
     case 'fire':
+      if (event.atOnce) {
+        batch.del(event.identity)
+        batch.del(event.dueKey!)
+      }
+      return event.retire ? retire(batch, event.identity, event.timer, version) : 0
+    case 'delete':
       return event.retire ? retire(batch, event.identity, event.timer, version) : 0
     case 'service':
       putService(batch, { id: event.service.id, name: event.name, schemas: event.schemas })

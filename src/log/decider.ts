@@ -53,13 +53,18 @@ export class Decider {
     this.#parts = parts
   }
 
-  /** `underWay`: changes of the commits that were under way when `reads` were read, newest first. */
+  /**
+   * `underWay`: changes of the commits that were under way when `reads` were read, newest first; `touching`: those of the
+   * commits that are now, but for what only fired: that is not fired again.
+   */
   decide(
     taken: Taken,
     reads: CallReads,
     underWay: readonly Changes[],
+    touching: readonly Changes[],
   ): { decided: DecidedCommit; calls: readonly Call[] } {
     const { state, retention, engine, recent, parse } = this.#parts
+    const { isSpilling } = recent
     const draft = new Draft({
       state,
       timeMs: this.#parts.now(),
@@ -76,6 +81,11 @@ export class Decider {
         if (found === undefined) found = recent.get(identity)
         if (found === undefined && timestamp <= queue.storedHigh) found = engine.get(identity)
         return typeof found === 'string' ? parse(identity, found) : (found ?? undefined)
+      },
+      isStoredAlone: (identity) => {
+        if (!isSpilling) return false
+        for (const changes of touching) if (changes.get(identity) !== undefined) return false
+        return !recent.knows(identity)
       },
       range: (call) => reads.range(call),
       underWay,

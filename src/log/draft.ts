@@ -36,6 +36,11 @@ export interface DraftSources {
   onRetired(identity: string, sinceVersion: number): void
   /** What stands before this commit. */
   lookup(identity: string, queue: QueueState, timestamp: number): Standing
+  /**
+   * Whether a timer that stands is in the key spaces, and known to nothing that is recent or under way. While nothing has to
+   * be spilled this is not asked: removing it later is cheaper for who waits now.
+   */
+  isStoredAlone(identity: string): boolean
   /** The identities behind a call's prefix, in the store and recent: those that are under way may be among them, or not. */
   range(call: ContextCall): readonly string[]
   /** What the commits under way change. */
@@ -140,7 +145,20 @@ export class Draft implements Changes {
     totals.count--
     totals.setHash = removeFromSetHash(totals.setHash, before.checksum)
     if (kind === 'delete') this.firesOnly = false
-    this.#push(kind, queue, identity, timestamp, before, undefined, this.#retire(identity, before), dueKey)
+    const retire = this.#retire(identity, before)
+    // What changed within this commit is not what its handler was given.
+    const atOnce = dueKey !== undefined && this.#sources.isStoredAlone(identity)
+    this.events.push({
+      kind,
+      queue,
+      identity,
+      timestamp,
+      timer: before,
+      previous: undefined,
+      retire,
+      dueKey,
+      atOnce,
+    })
     this.#change(identity, null)
   }
 
@@ -328,16 +346,16 @@ export class Draft implements Changes {
   }
 
   #push(
-    kind: 'register' | 'payload' | 'delete' | 'fire',
+    kind: 'register' | 'payload',
     queue: QueueState,
     identity: string,
     timestamp: number,
     timer: StoredTimer,
     previous: StoredTimer | undefined,
     retire: boolean,
-    dueKey?: string,
   ): void {
-    this.events.push({ kind, queue, identity, timestamp, timer, previous, retire, dueKey })
+    const rest = { dueKey: undefined, atOnce: false }
+    this.events.push({ kind, queue, identity, timestamp, timer, previous, retire, ...rest })
   }
 
   #change(identity: string, standing: StoredTimer | null): void {

@@ -20,6 +20,8 @@ export interface TimerEvent {
   readonly retire: boolean
   /** The key of the `due` entry that goes, where it is at hand. */
   readonly dueKey: string | undefined
+  /** For `fire`: its entries go with the commit, for nothing recent knows the timer, and much is spilled now. */
+  readonly atOnce: boolean
 }
 
 export interface WatermarkEvent {

@@ -195,7 +195,7 @@ export class CommitPipeline {
   #catchUp(): void {
     const spill: Call = { kind: 'spill', settle: { resolve: () => {}, reject: () => {} } }
     const alone: Taken = { calls: [spill], last: undefined, goesOn: false, registerManyEnd: undefined }
-    this.#advance(this.#decider.decide(alone, noReads(), []))
+    this.#advance(this.#decider.decide(alone, noReads(), [], []))
   }
 
   /** Writes what is decided, now or when what is under way is written. */
@@ -262,7 +262,7 @@ export class CommitPipeline {
 
   #decide(taken: Taken, reads: CallReads, underWay: Changes[]): ReturnType<Decider['decide']> {
     reached('commit.beforeDecide')
-    const decided = this.#decider.decide(taken, reads, underWay)
+    const decided = this.#decider.decide(taken, reads, underWay, this.#changesUnderWay(true))
     reached('commit.afterDecide')
     this.#queue.decided(taken)
     this.#parts.onDecided(decided.decided.commit)

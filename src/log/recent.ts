@@ -75,7 +75,15 @@ export class RecentTimers implements Changes {
     return standingFrom(this.#newest(identity))
   }
 
-  /** Runs something with what is recent now: that goes on to tell of it when it is spilled, for who has read the spaces before. */
+  /** Whether it tells of a timer, that it stands or that it went. */
+  knows(identity: string): boolean {
+    const hash = hashOf(identity)
+    if (this.#open.knows(identity, hash)) return true
+    for (const table of this.#closed) if (table.knows(identity, hash)) return true
+    return false
+  }
+
+  /** Runs something with what is recent now: that tells of it also when it was spilled, for who read the spaces before. */
   async viewed<T>(run: (standingOf: StandingOf) => Promise<T>): Promise<T> {
     this.#views++
     try {
@@ -127,7 +135,7 @@ export class RecentTimers implements Changes {
   ): void {
     const open = this.#open
     for (const event of events) {
-      if (!('queue' in event)) continue
+      if (!('queue' in event) || event.atOnce) continue
       const hash = hashOf(event.identity)
       open.add(event, hash)
       if (event.kind === 'register') continue

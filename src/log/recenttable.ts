@@ -11,7 +11,7 @@ import type { EngineBatch } from '../engine/engine.ts'
 import { invariant } from '../errors.ts'
 import { MIN_TIMESTAMP } from '../limits.ts'
 import { IDENTITY_QUEUE_END, identityTimestamp } from '../timer/identity.ts'
-import { DUE_ENTRY_CHARACTERS, dueKey, orderTextIn } from '../timer/stored.ts'
+import { dueKey, orderTextIn, storedCharacters } from '../timer/stored.ts'
 import { putTimer } from './apply.ts'
 import {
   type DuePosition,
@@ -66,6 +66,7 @@ export class RecentTable implements TimerTexts {
   #later = new Uint8Array(this.#identities.room)
   /** Timers that it knows something of. */
   #known = 0
+  #standing = 0
   readonly #due = new Map<QueueState, DueRuns>()
   readonly #freeRuns: Run[] = []
   /** Prefixes behind which nothing stands below that it does not know of. */
@@ -134,6 +135,7 @@ export class RecentTable implements TimerTexts {
 
   /** Notes that a newer table removes a timer, or changes its payload. `hash`: the identity's. */
   touchedLater(identity: string, hash: number, isGone: boolean): void {
+    if (this.#standing === 0) return
     const id = this.#identities.find(identity, hash)
     if (id !== undefined && this.#values[id]! >= FIRST_PLACE)
       this.#later[id] = isGone ? GONE_LATER : CHANGED_LATER
@@ -144,6 +146,7 @@ export class RecentTable implements TimerTexts {
     this.#arena.clear()
     this.#identities.clear()
     this.#known = 0
+    this.#standing = 0
     for (const runs of this.#due.values()) runs.clear()
     this.#due.clear()
     this.#knownPrefixes.clear()
@@ -155,6 +158,12 @@ export class RecentTable implements TimerTexts {
     this.#removedCharacters = 0
     this.newestVersion = 0
     this.#unspilled = undefined
+  }
+
+  /** Whether the table tells of a timer. `hash`: the identity's. */
+  knows(identity: string, hash: number): boolean {
+    const id = this.#identities.find(identity, hash)
+    return id !== undefined && this.#values[id] !== UNKNOWN
   }
 
   /** The value of a timer; GONE: it went; undefined: the table does not know it. `hash`: the identity's. */
@@ -204,6 +213,7 @@ export class RecentTable implements TimerTexts {
     }
     const place = this.#arena.add(timer.value)
     this.#values[id] = place
+    if (before < FIRST_PLACE) this.#standing++
     const due = this.#dueOf(queue)
     due.add(id, place, timestamp)
     if (before >= FIRST_PLACE) due.remove()
@@ -237,6 +247,7 @@ export class RecentTable implements TimerTexts {
     const { identity, queue, timer } = event
     const before = this.#values[id]!
     const below = before === UNKNOWN ? NO_KEYS : this.#below[id]!
+    if (before >= FIRST_PLACE) this.#standing--
     if (before === UNKNOWN) this.#known++
     if (below === NOT_BELOW) {
       this.#values[id] = UNKNOWN
@@ -251,7 +262,7 @@ export class RecentTable implements TimerTexts {
         const keys = below === NO_KEYS ? key : this.#arena.text(below) + KEYS_SEPARATOR + key
         this.#below[id] = this.#arena.add(keys)
         this.#removedTimers++
-        this.#removedCharacters += 2 * identity.length + timer.value.length + DUE_ENTRY_CHARACTERS
+        this.#removedCharacters += storedCharacters(identity, timer)
       }
     }
     // One of those that are due does not stand any more.

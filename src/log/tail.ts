@@ -101,7 +101,7 @@ function* timerEvents(state: StoreState, entry: ParsedEntry, value: string): Gen
 /** A line of the log that is about a timer. */
 type TimerLine = Extract<LoggedEvent, { identity: string }>
 
-const NOTHING_ELSE = { previous: undefined, retire: false, dueKey: undefined } as const
+const NOTHING_ELSE = { previous: undefined, retire: false, dueKey: undefined, atOnce: false } as const
 
 /** The timer of an event: what stands after it, or what went, of which only its order is told. */
 function storedOf(event: TimerLine, version: number): StoredTimer {

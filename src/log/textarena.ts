@@ -2,7 +2,7 @@
  * Texts as bytes, outside V8's heap: that moves what is young about, and lets what has grown old pile up to some times what
  * is live before it looks.
  *
- * - Texts are only added, and go all at once: their bytes are used again then, for malloc is slow to give back what is free.
+ * - Texts are only added, and go all at once: their bytes are used again then, for malloc keeps much of what is free.
  *   A text is known by its place, a whole number from {@link FIRST_PLACE}.
  * - One takes a byte a character where all of them are below U+0100, else two. Its header says which, and how many.
  */

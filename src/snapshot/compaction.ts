@@ -29,6 +29,7 @@ import type { CommitPipeline } from '../log/pipeline.ts'
 import type { Spilled } from '../log/recent.ts'
 import type { LogRetention } from '../log/retention.ts'
 import type { StoreState } from '../log/state.ts'
+import { storedCharacters } from '../timer/stored.ts'
 import { isBloated, RemovedCount } from './removed.ts'
 
 export interface CompactionParts {
@@ -54,12 +55,21 @@ export class Compactor {
     this.#schedule(() => this.#afterOpening())
   }
 
-  /** Counts what a commit removed, now that it is durable. */
+  /** Counts what a commit removed from the key spaces, now that it is durable. */
   applied({ events }: Commit): void {
     let purged = 0
-    for (const event of events) if (event.kind === 'purge') purged += event.retired
-    if (purged === 0) return
+    let fired = 0
+    let firedCharacters = 0
+    for (const event of events) {
+      if (event.kind === 'purge') purged += event.retired
+      else if (event.kind === 'fire' && event.atOnce) {
+        fired++
+        firedCharacters += storedCharacters(event.identity, event.timer)
+      }
+    }
+    if (purged + fired === 0) return
     this.#removed.addRetired(purged)
+    this.#removed.add(fired, firedCharacters)
     this.#compactIfMuch()
   }
 

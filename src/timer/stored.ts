@@ -128,6 +128,11 @@ export function payloadText(timer: StoredTimer): string {
 /** What a `due` entry has besides an identity, about: create version and place, checksum. */
 export const DUE_ENTRY_CHARACTERS = 16
 
+/** Characters that a timer's two entries take, about. */
+export function storedCharacters(identity: string, { value }: StoredTimer): number {
+  return 2 * identity.length + value.length + DUE_ENTRY_CHARACTERS
+}
+
 export function dueKey(identity: string, orderText: string): string {
   return `d${identity.slice(1, IDENTITY_QUEUE_END)}${timestampText(identity)}${orderText}`
 }

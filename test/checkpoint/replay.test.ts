@@ -39,7 +39,7 @@ function registered(version: number, place: number, service: ServiceState, paylo
   const identity = `${key}\0${encodeTimestamp(version)}`
   const timer = makeStored(identity, version, orderTextOf(version, place), version, payload)
   const queue = service.eventTime
-  const rest = { previous: undefined, retire: false, dueKey: undefined }
+  const rest = { previous: undefined, retire: false, dueKey: undefined, atOnce: false }
   return { kind: 'register', queue, identity, timestamp: version, timer, ...rest }
 }
 

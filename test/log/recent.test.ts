@@ -2,6 +2,7 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { nextTurn } from '../../src/clock.ts'
 import type { Engine, EngineBatch } from '../../src/engine/engine.ts'
 import { MAX_TABLES_TO_SPILL, MIN_TIMESTAMP } from '../../src/limits.ts'
 import type { Call } from '../../src/log/calls.ts'
@@ -80,7 +81,7 @@ class Bench {
         for (const event of events) {
           if (event.kind === 'register' || event.kind === 'payload')
             standing.set(event.identity, event.timer.value)
-          else if (event.kind === 'delete') standing.delete(event.identity)
+          else if ('queue' in event) standing.delete(event.identity)
         }
         this.standings.set(version, standing)
       },
@@ -133,6 +134,33 @@ class Bench {
     const queue = this.service.eventTime
     const identity = identityOf(key, timestamp)
     return this.submit((settle) => ({ kind, queue, identity, timestamp, payload, settle, answer: false }))
+  }
+
+  /** What stands by what is decided. */
+  get standing(): Standing {
+    return this.standings.get(this.standings.size - 1)!
+  }
+
+  /** Removes a timer that stands as a handler's return does, with its due entry where the space has it by now. */
+  fire(key: number, timestamp: number): Promise<void> {
+    const queue = this.service.eventTime
+    const identity = identityOf(key, timestamp)
+    const value = this.standing.get(identity)!
+    const fired = parseStored(identity, value)!
+    const entry = dueKey(identity, fired.orderText)
+    const isRead = spaceOf(this.disk, 'd').has(entry)
+    return this.submit((settle) => ({
+      kind: 'fire' as const,
+      queue,
+      identity,
+      timestamp,
+      dueKey: isRead ? entry : undefined,
+      fired,
+      isStale: () => this.standing.get(identity) !== value,
+      calls: [],
+      settle,
+      removed: false,
+    }))
   }
 
   deleteAll(key: number): Promise<number> {
@@ -245,6 +273,40 @@ async function call(
   } else await bench.pipeline.spill()
 }
 
+test('while much is spilled a timer that fires goes from the spaces at once, if nothing recent knows it', async () => {
+  const bench = await Bench.of(LARGE, () => 4)
+  for (let key = 0; key < 5; key++) await bench.timer('register', key, 5)
+  await bench.pipeline.spill()
+  await bench.timer('register', 1, 5, '"changed"')
+  await bench.fire(0, 5)
+  assert.is(spaceOf(bench.disk, 't').size, 5)
+  // More than two commits spill along.
+  const others = Array.from({ length: 80 }, (_, i) => 100 + i)
+  for (const key of others) await bench.timer('register', key, 5)
+  bench.recent.close()
+  const { size } = bench.standings
+  const changing = bench.timer('register', 2, 5, '"changed"')
+  while (bench.standings.size === size) await nextTurn()
+  assert.ok(bench.state.appliedVersion < bench.state.decidedVersion, 'the change is under way')
+  await Promise.all([1, 2, 3, 4].map((key) => bench.fire(key, 5)))
+  await changing
+  const stored = [...spaceOf(bench.disk, 't').keys()]
+  assert.equal(
+    [1, 2, 3, 4].filter((key) => stored.includes(identityOf(key, 5))),
+    [1, 2],
+  )
+  for (const key of others) await bench.timer('delete', key, 5)
+  await bench.pipeline.spill()
+  assertSpaces(bench.disk, new Map())
+  // One that comes again is new, and what goes then goes from where it is.
+  const again = bench.timer('register', 0, 5)
+  assert.is(await again, true)
+  await bench.fire(0, 5)
+  await bench.pipeline.spill()
+  assertSpaces(bench.disk, new Map())
+  assert.equal(bench.putKeys.filter((key) => key === identityOf(0, 5)).length, 1)
+})
+
 test('whatever is called, spilled along and spilled at once, answers are exact and the spaces what stands', async () => {
   for (let run = 0; run < 40; run++) {
     const random = randomFrom(seed + run)
@@ -252,6 +314,14 @@ test('whatever is called, spilled along and spilled at once, answers are exact a
     const expected = new Map<string, number>()
     const calls: Promise<void>[] = []
     for (let i = 0; i < 250; i++) {
+      if (random() < 0.05) {
+        await Promise.all(calls)
+        for (const id of [...expected.keys()].filter(() => random() < 0.5)) {
+          const [key, timestamp] = id.split('/').map(Number)
+          expected.delete(id)
+          calls.push(bench.fire(key!, timestamp!))
+        }
+      }
       calls.push(call(bench, expected, random, [8, 2, 1][run % 4]))
       if (random() < 0.4) await new Promise((resolve) => setImmediate(resolve))
     }
