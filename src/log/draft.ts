@@ -37,8 +37,8 @@ export interface DraftSources {
   /** What stands before this commit. */
   lookup(identity: string, queue: QueueState, timestamp: number): Standing
   /**
-   * Whether a timer that stands is in the key spaces, and known to nothing that is recent or under way. While nothing has to
-   * be spilled this is not asked: removing it later is cheaper for who waits now.
+   * Whether a timer that stands is in the key spaces, and known to nothing that is recent or under way. No, while nothing
+   * has to be spilled: removing it later is cheaper for who waits now.
    */
   isStoredAlone(identity: string): boolean
   /** The identities behind a call's prefix, in the store and recent: those that are under way may be among them, or not. */
@@ -328,7 +328,8 @@ export class Draft implements Changes {
       ? state.services.map((service) => ({ service, watermark: service.decidedWatermark }))
       : Array.from(this.#watermarks, ([service, watermark]) => ({ service, watermark }))
     // What looks things up looks through the drafts before: whoever keeps this one for its changes must not keep all.
-    this.#sources = { ...this.#sources, lookup: lookNoMore, range: lookNoMore, underWay: [] }
+    const lookups = { lookup: lookNoMore, isStoredAlone: lookNoMore, range: lookNoMore }
+    this.#sources = { ...this.#sources, ...lookups, underWay: [] }
     return {
       version: state.decidedVersion,
       timeMs,

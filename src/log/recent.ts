@@ -22,7 +22,6 @@ import {
   SPILLED_ALONG_SHARE,
 } from '../limits.ts'
 import { reached } from '../steps.ts'
-import { IDENTITY_QUEUE_END, keyPart } from '../timer/identity.ts'
 import { type StoredTimer, storedIn } from '../timer/stored.ts'
 import type { Changes } from './draft.ts'
 import { compareDue, type DuePosition, type RecentDue } from './dueruns.ts'
@@ -117,10 +116,7 @@ export class RecentTimers implements Changes {
 
   /** Whether all that stands behind a prefix (a key, or a key and namespace) is recent: the spaces need not be asked. */
   knowsAll(prefix: string): boolean {
-    const part = keyPart(prefix)
-    const queue = prefix.slice(0, IDENTITY_QUEUE_END)
-    for (const table of [this.#open, ...this.#closed])
-      if (table.knowsAll(prefix) || table.knowsAll(part) || table.knowsAll(queue)) return true
+    for (const table of [this.#open, ...this.#closed]) if (table.knownParts.has(prefix)) return true
     return false
   }
 
@@ -141,8 +137,8 @@ export class RecentTimers implements Changes {
       if (event.kind === 'register') continue
       for (const table of this.#closed) table.touchedLater(event.identity, hash, event.kind !== 'payload')
     }
-    for (const prefix of knownPrefixes) open.addKnownPrefix(prefix)
-    for (const { queue, totals: after } of totals) if (after.count === 0) open.addEmptyQueue(queue)
+    for (const prefix of knownPrefixes) open.knownParts.add(prefix)
+    for (const { queue, totals: after } of totals) if (after.count === 0) open.knownParts.addEmpty(queue)
     open.committed(version, logCharacters)
     if (this.#fullness(open) > 1) this.#closeOpen()
   }
@@ -252,7 +248,7 @@ export class RecentTimers implements Changes {
     this.#closed.shift()
     this.#written--
     this.#spilledTables++
-    if (this.#closed.length === 0 || !this.#closed[0]!.isBegun) table.spilledLast()
+    if (this.#closed.length === 0 || !this.#closed[0]!.isBegun) table.knownParts.spilledLast()
     const { newestVersion } = table
     if (this.#views === 0) {
       table.clear()

@@ -9,7 +9,6 @@
  */
 import type { EngineBatch } from '../engine/engine.ts'
 import { invariant } from '../errors.ts'
-import { MIN_TIMESTAMP } from '../limits.ts'
 import { IDENTITY_QUEUE_END, identityTimestamp } from '../timer/identity.ts'
 import { dueKey, orderTextIn, storedCharacters } from '../timer/stored.ts'
 import { putTimer } from './apply.ts'
@@ -23,12 +22,12 @@ import {
 } from './dueruns.ts'
 import type { TimerEvent } from './events.ts'
 import { grown, IDENTITY_BYTES, IdentityTable } from './identitytable.ts'
+import { KnownParts } from './knownparts.ts'
 import type { QueueState } from './state.ts'
 import { FIRST_PLACE, TextArena, type TextReader } from './textarena.ts'
 
-/** What a timer takes in memory besides its texts, and a known prefix. */
+/** What a timer takes in memory besides its texts. */
 const TIMER_BYTES = IDENTITY_BYTES + RUN_TIMER_BYTES + 9
-const PREFIX_BYTES = 64
 
 /** Instead of its value: a timer that went. */
 export const GONE = ''
@@ -65,17 +64,13 @@ export class RecentTable implements TimerTexts {
   #below = new Uint32Array(this.#identities.room)
   #later = new Uint8Array(this.#identities.room)
   /** Timers that it knows something of. */
-  #known = 0
+  #timers = 0
   #standing = 0
   readonly #due = new Map<QueueState, DueRuns>()
   readonly #freeRuns: Run[] = []
-  /** Prefixes behind which nothing stands below that it does not know of. */
-  readonly #knownPrefixes = new Set<string>()
-  #knownPrefixesBytes = 0
+  readonly knownParts = new KnownParts()
   /** The queues that its commits touched, by what begins their identities. */
   readonly #queues = new Map<string, QueueState>()
-  /** Of each that it knows all of: the highest timestamp that it put. */
-  readonly #putHighs = new Map<QueueState, number>()
   #logCharacters = 0
   /** What is to go from below, that no slice has told of. */
   #removedTimers = 0
@@ -86,7 +81,7 @@ export class RecentTable implements TimerTexts {
   #unspilled: number | undefined
 
   get timers(): number {
-    return this.#known
+    return this.#timers
   }
 
   /** Whether some of it may be in the spaces. */
@@ -96,7 +91,7 @@ export class RecentTable implements TimerTexts {
 
   /** About what it takes in memory. */
   get bytes(): number {
-    return this.#arena.bytes + this.#identities.size * TIMER_BYTES + this.#knownPrefixesBytes
+    return this.#arena.bytes + this.#identities.size * TIMER_BYTES + this.knownParts.bytes
   }
 
   /** Characters of its commits' part of the log, which is kept until it is spilled. */
@@ -108,29 +103,6 @@ export class RecentTable implements TimerTexts {
   committed(version: number, logCharacters: number): void {
     this.newestVersion = version
     this.#logCharacters += logCharacters
-  }
-
-  /** Notes that its newest commit changed all that stood behind a prefix. */
-  addKnownPrefix(prefix: string): void {
-    if (this.#knownPrefixes.has(prefix)) return
-    this.#knownPrefixes.add(prefix)
-    this.#knownPrefixesBytes += PREFIX_BYTES + prefix.length
-  }
-
-  /** Whether it, and what is newer, has all that stands behind a prefix. */
-  knowsAll(prefix: string): boolean {
-    return this.#knownPrefixes.has(prefix)
-  }
-
-  /** Notes that a queue has no timers now: it, and what is newer, has all that will stand there. */
-  addEmptyQueue(queue: QueueState): void {
-    this.addKnownPrefix(queue.prefix)
-    this.#putHighs.set(queue, MIN_TIMESTAMP)
-  }
-
-  /** Notes that it is in the spaces, and nothing that is newer: of the queues that it knows all of they have no more. */
-  spilledLast(): void {
-    for (const [queue, high] of this.#putHighs) queue.storedHigh = high
   }
 
   /** Notes that a newer table removes a timer, or changes its payload. `hash`: the identity's. */
@@ -145,14 +117,12 @@ export class RecentTable implements TimerTexts {
   clear(): void {
     this.#arena.clear()
     this.#identities.clear()
-    this.#known = 0
+    this.#timers = 0
     this.#standing = 0
     for (const runs of this.#due.values()) runs.clear()
     this.#due.clear()
-    this.#knownPrefixes.clear()
-    this.#knownPrefixesBytes = 0
+    this.knownParts.clear()
     this.#queues.clear()
-    this.#putHighs.clear()
     this.#logCharacters = 0
     this.#removedTimers = 0
     this.#removedCharacters = 0
@@ -208,7 +178,7 @@ export class RecentTable implements TimerTexts {
       return
     }
     if (before === UNKNOWN) {
-      this.#known++
+      this.#timers++
       if (!(isNew && kind === 'register')) this.#below[id] = NO_KEYS
     }
     const place = this.#arena.add(timer.value)
@@ -248,10 +218,10 @@ export class RecentTable implements TimerTexts {
     const before = this.#values[id]!
     const below = before === UNKNOWN ? NO_KEYS : this.#below[id]!
     if (before >= FIRST_PLACE) this.#standing--
-    if (before === UNKNOWN) this.#known++
+    if (before === UNKNOWN) this.#timers++
     if (below === NOT_BELOW) {
       this.#values[id] = UNKNOWN
-      this.#known--
+      this.#timers--
       this.#identities.hide(id)
     } else {
       this.#values[id] = WENT
@@ -317,10 +287,7 @@ export class RecentTable implements TimerTexts {
     if (place !== WENT && this.#later[id] !== GONE_LATER) {
       const value = texts.text(place)
       const queue = this.#queues.get(identity.slice(0, IDENTITY_QUEUE_END))!
-      const timestamp = identityTimestamp(identity)
-      queue.storedHigh = Math.max(queue.storedHigh, timestamp)
-      const high = this.#putHighs.size === 0 ? undefined : this.#putHighs.get(queue)
-      if (high !== undefined && timestamp > high) this.#putHighs.set(queue, timestamp)
+      this.knownParts.put(queue, identityTimestamp(identity))
       slice.characters += putTimer(batch, identity, value)
       // Another payload than below; where the log was read again it may be none.
       if (below === NO_KEYS) slice.removedCharacters += value.length

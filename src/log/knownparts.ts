@@ -1,0 +1,66 @@
+/**
+ * What a table of recent timers knows all of: prefixes (a queue, a key, a key and namespace) behind which nothing stands in
+ * older tables or the key spaces that it, or a newer one, does not tell of.
+ *
+ * - Whoever looks behind one of them need not look there: LevelDB may have much that was deleted to walk over.
+ */
+import { MIN_TIMESTAMP } from '../limits.ts'
+import { IDENTITY_QUEUE_END, keyPart } from '../timer/identity.ts'
+import type { QueueState } from './state.ts'
+
+/** What a prefix takes in memory besides its text, about. */
+const PREFIX_BYTES = 64
+
+export class KnownParts {
+  readonly #prefixes = new Set<string>()
+  /** Of each queue that is known: the highest timestamp that was put in the spaces since. */
+  readonly #putHighs = new Map<QueueState, number>()
+  #bytes = 0
+
+  /** About what it takes in memory. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Notes that the newest commit changed all that stood behind a prefix. */
+  add(prefix: string): void {
+    if (this.#prefixes.has(prefix)) return
+    this.#prefixes.add(prefix)
+    this.#bytes += PREFIX_BYTES + prefix.length
+  }
+
+  /** Notes that a queue has no timers now. */
+  addEmpty(queue: QueueState): void {
+    this.add(queue.prefix)
+    this.#putHighs.set(queue, MIN_TIMESTAMP)
+  }
+
+  /** Whether all that stands behind a prefix is known: by itself, or as a part of its key or queue. */
+  has(prefix: string): boolean {
+    if (this.#prefixes.size === 0) return false
+    return (
+      this.#prefixes.has(prefix) ||
+      this.#prefixes.has(keyPart(prefix)) ||
+      this.#prefixes.has(prefix.slice(0, IDENTITY_QUEUE_END))
+    )
+  }
+
+  /** Notes that a timer is put in the spaces. */
+  put(queue: QueueState, timestamp: number): void {
+    if (timestamp > queue.storedHigh) queue.storedHigh = timestamp
+    if (this.#putHighs.size === 0) return
+    const high = this.#putHighs.get(queue)
+    if (high !== undefined && timestamp > high) this.#putHighs.set(queue, timestamp)
+  }
+
+  /** Notes that all that was put is in the spaces, and nothing that is newer: queues that are known have no more there. */
+  spilledLast(): void {
+    for (const [queue, high] of this.#putHighs) queue.storedHigh = high
+  }
+
+  clear(): void {
+    this.#prefixes.clear()
+    this.#putHighs.clear()
+    this.#bytes = 0
+  }
+}
