@@ -50,7 +50,7 @@ export const LOG_CHARACTERS_PER_TIMER = 100
  * Memory of what is recent before it is spilled, in write buffers of LevelDB (recent.ts): 100,000 timers or so, so that a
  * burst of those costs their log alone.
  */
-export const RECENT_WRITE_BUFFERS = 0.85
+export const RECENT_WRITE_BUFFERS = 0.72
 /** The log that is kept for it: it is read again where the process died. */
 export const RECENT_LOG_WRITE_BUFFERS = 0.5
 /** The tables that it is in; the oldest is spilled while there is one more. */
