@@ -133,14 +133,31 @@ export class RecentTimers implements Changes {
     for (const event of events) {
       if (!('queue' in event) || event.atOnce) continue
       const hash = hashOf(event.identity)
+      if ((event.kind === 'delete' || event.kind === 'fire') && this.#removeWhereItIs(event, hash)) continue
       open.add(event, hash)
-      if (event.kind === 'register') continue
-      for (const table of this.#closed) table.touchedLater(event.identity, hash, event.kind !== 'payload')
+      if (event.kind !== 'register') this.#touchedLater(event, hash, this.#closed.length)
     }
     for (const prefix of knownPrefixes) open.knownParts.add(prefix)
     for (const { queue, totals: after } of totals) if (after.count === 0) open.knownParts.addEmpty(queue)
     open.committed(version, logCharacters)
     if (this.#fullness(open) > 1) this.#closeOpen()
+  }
+
+  /** Removes a timer from the full table that tells of it, if that has not put it yet: then nobody ever puts it. */
+  #removeWhereItIs(event: TimerEvent, hash: number): boolean {
+    if (this.#closed.length === 0 || this.#open.knows(event.identity, hash)) return false
+    for (let i = this.#closed.length - 1; i >= 0; i--) {
+      const isRemoved = this.#closed[i]!.removeUnspilled(event, hash)
+      if (isRemoved === undefined) continue
+      if (isRemoved) this.#touchedLater(event, hash, i)
+      return isRemoved
+    }
+    return false
+  }
+
+  /** Tells the oldest tables of a timer that was changed or removed after them. */
+  #touchedLater({ identity, kind }: TimerEvent, hash: number, tables: number): void {
+    for (let i = 0; i < tables; i++) this.#closed[i]!.touchedLater(identity, hash, kind !== 'payload')
   }
 
   /**

@@ -4,7 +4,8 @@
  *
  * - A timer that came and went while the table was open leaves nothing of itself: it is never written to the spaces.
  * - What may be *below* (in an older table, or in the spaces) is known of each timer, with the `due` entries that go.
- * - Once it is spilled nothing is added to it: it goes to the spaces in slices, by whole timers.
+ * - When it is full nothing is added to it. It goes to the spaces in slices, by whole timers; what is removed until then is
+ *   removed from it.
  * - Of a timer it keeps numbers in typed arrays, and texts in an arena: nothing that V8 has to collect.
  */
 import type { EngineBatch } from '../engine/engine.ts'
@@ -111,6 +112,19 @@ export class RecentTable implements TimerTexts {
     const id = this.#identities.find(identity, hash)
     if (id !== undefined && this.#values[id]! >= FIRST_PLACE)
       this.#later[id] = isGone ? GONE_LATER : CHANGED_LATER
+  }
+
+  /**
+   * Removes a timer that stands, and that it has not put yet; false: it tells of it otherwise; undefined: it does not know
+   * it. That it is removed is newer than the table: the log tells of it until it is in the spaces, one way or the other.
+   */
+  removeUnspilled(event: TimerEvent, hash: number): boolean | undefined {
+    const id = this.#identities.find(event.identity, hash)
+    if (id === undefined || this.#values[id] === UNKNOWN) return undefined
+    const isUnspilled = id >= (this.#unspilled ?? 0)
+    if (!isUnspilled || this.#values[id] === WENT || this.#later[id] !== UNTOUCHED) return false
+    this.#remove(id, event, true)
+    return true
   }
 
   /** Lets all go, to be filled again. */
