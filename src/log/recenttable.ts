@@ -72,6 +72,8 @@ export class RecentTable implements TimerTexts {
   readonly knownParts = new KnownParts()
   /** The queues that its commits touched, by what begins their identities. */
   readonly #queues = new Map<string, QueueState>()
+  /** Whether what it tells of may be in the spaces, for the log was read again. */
+  #isReadAgain = false
   #logCharacters = 0
   /** What is to go from below, that no slice has told of. */
   #removedTimers = 0
@@ -123,7 +125,7 @@ export class RecentTable implements TimerTexts {
     if (id === undefined || this.#values[id] === UNKNOWN) return undefined
     const isUnspilled = id >= (this.#unspilled ?? 0)
     if (!isUnspilled || this.#values[id] === WENT || this.#later[id] !== UNTOUCHED) return false
-    this.#remove(id, event, true)
+    this.#remove(id, event, !this.#isReadAgain)
     return true
   }
 
@@ -137,6 +139,7 @@ export class RecentTable implements TimerTexts {
     this.#due.clear()
     this.knownParts.clear()
     this.#queues.clear()
+    this.#isReadAgain = false
     this.#logCharacters = 0
     this.#removedTimers = 0
     this.#removedCharacters = 0
@@ -183,6 +186,7 @@ export class RecentTable implements TimerTexts {
    */
   add(event: TimerEvent, hash: number, isNew = true): void {
     const { identity, queue, timestamp, timer, kind } = event
+    if (!isNew) this.#isReadAgain = true
     this.#queues.set(queue.prefix, queue)
     const id = this.#numberOf(identity, hash)
     const before = this.#values[id]!

@@ -373,6 +373,26 @@ test('wherever the process dies, the log brings the key spaces to what stood at 
   }
 })
 
+test('what a log that is read again tells of may be in the spaces by now: removed, it goes from there', async () => {
+  const bench = await Bench.of(LARGE)
+  await bench.timer('register', 1, 5)
+  await bench.timer('delete', 1, 5)
+  await bench.timer('register', 1, 5)
+  await bench.pipeline.spill()
+  const disk = bench.disk.crash(() => 0)
+  const { engine } = new Bench(LARGE, () => 0, disk)
+  const { recent, state } = await loadState(engine, RECORD, LARGE)
+  const identity = identityOf(1, 5)
+  const timer = parseStored(identity, spaceOf(disk, 't').get(identity)!)!
+  const rest = { previous: undefined, retire: false, dueKey: undefined, atOnce: false }
+  const queue = state.services[0]!.eventTime
+  const event = { kind: 'delete' as const, queue, identity, timestamp: 5, timer, ...rest }
+  const nothing = { timeMs: 0, totals: [], watermarks: [], retired: 0 }
+  recent.applied({ version: state.decidedVersion + 1, events: [event], ...nothing }, 10, [])
+  await recent.spillAll(engine, (spilled) => recent.spilled(spilled))
+  assertSpaces(disk, new Map())
+})
+
 test('a key whose timers were all moved or cancelled lately is not looked for in the key spaces', async () => {
   const bench = await Bench.of(LARGE)
   for (let key = 0; key < 3; key++) await bench.timer('register', key, 5)
