@@ -150,6 +150,7 @@ class Pages {
     }
     this.#last = prefix
   }
+
   #seek(prefix: string): void {
     const startMs = performance.now()
     this.#iterator.seek(prefix)

@@ -45,6 +45,7 @@ class Failure {
 
 /** The clock is read after every so many handlers: a drain's slice is never much longer than asked. */
 const TIMERS_BETWEEN_CLOCK_READS = 8
+
 export class Dispatcher {
   readonly retries = new Retries()
   readonly #parts: DispatchParts

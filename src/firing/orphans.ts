@@ -25,13 +25,13 @@ export async function removeIfOrphan(
   await pipeline.barrier()
   const key = dueKey(identity, orderText)
   const standing = pipeline.standings.now(identity)
-  const isRecent = recent.viewed(async (standingOf) => {
+  const isNone = recent.viewed(async (standingOf) => {
     // The timer is read before its due entry: one that is removed in between is then missing from both.
     if (standing?.orderText === orderText || (await walkTo(engine, key)) === undefined) return true
     // What went recently has its entry until that is spilled.
     return standingOf(identity) !== undefined
   })
-  if (await isRecent) return undefined
+  if (await isNone) return undefined
   const walked = standing === undefined ? await walkTo(engine, identity) : undefined
   if (walked !== undefined && parseStored(identity, walked)?.orderText === orderText) {
     const error = hiddenKey(identity)

@@ -3,9 +3,9 @@
  *
  * - Nothing of it is an object of V8's: a hash table with chains, in typed arrays, beside the texts' bytes.
  * - An identity stays; whether it is found by its key is told one by one (`show`, `hide`).
- * - Where hashes begin is drawn for each process: nobody can choose keys that all meet in one chain.
+ * - What hashes multiply by is drawn for each process: nobody can choose keys that all meet in one chain.
  */
-import { randomInt } from 'node:crypto'
+import { randomFillSync } from 'node:crypto'
 import { keyPart } from '../timer/identity.ts'
 import type { TextArena } from './textarena.ts'
 
@@ -14,19 +14,32 @@ export const IDENTITY_BYTES = 36
 const FIRST_SIZE = 64
 /** For no number; numbers are stored one higher. */
 const NONE = 0
-const HASH_SEED = randomInt(2 ** 32)
+/** The lowest bits of a sum of products are less sure. */
+const UNSURE_BITS = 15
 
-/** The hash of an identity, or of another text: a whole number below 2^32. */
+/** A number for each place in a text, and one for its length; more are drawn as texts get longer. */
+let keys = drawn(256)
+
+function drawn(count: number): Int32Array {
+  return randomFillSync(new Int32Array(count))
+}
+
+/**
+ * The hash of an identity, or of another text: a whole number below 2^32, whose lowest 17 bits are strongly universal
+ * (multilinear hashing: Lemire and Kaser, "Strongly universal string hashing is fast"). Whatever two texts are chosen, they
+ * meet in a chain as seldom as two that were drawn.
+ */
 export function hashOf(text: string): number {
-  let hash = HASH_SEED ^ text.length
-  const last = text.length - 1
-  let i = 0
-  for (; i < last; i += 2) {
-    hash = Math.imul(hash ^ (text.charCodeAt(i) | (text.charCodeAt(i + 1) << 16)), 0x9e3779b1)
-    hash ^= hash >>> 15
+  const { length } = text
+  if (length >= keys.length) {
+    const more = drawn(2 * length)
+    more.set(keys)
+    keys = more
   }
-  if (i === last) hash = Math.imul(hash ^ text.charCodeAt(i), 0x9e3779b1)
-  return (hash ^ (hash >>> 16)) >>> 0
+  const multipliers = keys
+  let sum = Math.imul(multipliers[0]!, length)
+  for (let i = 0; i < length; i++) sum = (sum + Math.imul(multipliers[i + 1]!, text.charCodeAt(i))) | 0
+  return ((sum >>> UNSURE_BITS) | (sum << (32 - UNSURE_BITS))) >>> 0
 }
 
 export class IdentityTable {

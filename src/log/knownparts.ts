@@ -4,9 +4,8 @@
  *
  * - Whoever looks behind one of them need not look there: LevelDB may have much that was deleted to walk over.
  */
-import { MIN_TIMESTAMP } from '../limits.ts'
 import { IDENTITY_QUEUE_END, keyPart } from '../timer/identity.ts'
-import type { QueueState } from './state.ts'
+import { NOTHING_STORED, type QueueState } from './state.ts'
 
 /** What a prefix takes in memory besides its text, about. */
 const PREFIX_BYTES = 64
@@ -32,7 +31,7 @@ export class KnownParts {
   /** Notes that a queue has no timers now. */
   addEmpty(queue: QueueState): void {
     this.add(queue.prefix)
-    this.#putHighs.set(queue, MIN_TIMESTAMP)
+    this.#putHighs.set(queue, NOTHING_STORED)
   }
 
   /** Whether all that stands behind a prefix is known: by itself, or as a part of its key or queue. */

@@ -13,7 +13,6 @@ import {
   MAX_COMMIT_EVENTS,
   MAX_SHARED_RANGE_TIMERS,
   MAX_SHARED_RANGES_BYTES,
-  MIN_TIMESTAMP,
   SCAN_CHUNK_ENTRIES,
 } from '../limits.ts'
 import { keyPart } from '../timer/identity.ts'
@@ -21,7 +20,7 @@ import type { StoredTimer } from '../timer/stored.ts'
 import type { Taken } from './callqueue.ts'
 import type { Call, ContextCall, RangeCall } from './calls.ts'
 import type { RecentTimers } from './recent.ts'
-import type { QueueState } from './state.ts'
+import { NOTHING_STORED, type QueueState } from './state.ts'
 
 /** What stood of a timer when it was asked for: a recent one, a value of the space; null: it did not stand. */
 type Found = StoredTimer | string | null
@@ -177,7 +176,7 @@ async function scanShort(
 ): Promise<(Entry[] | undefined)[]> {
   const limits = { limit: MAX_SHARED_RANGE_TIMERS + 1, maxBytes: MAX_SHARED_RANGES_BYTES }
   const stored = short.filter(
-    ({ call: { queue, prefix } }) => queue.storedHigh > MIN_TIMESTAMP && !recent.knowsAll(prefix),
+    ({ call: { queue, prefix } }) => queue.storedHigh > NOTHING_STORED && !recent.knowsAll(prefix),
   )
   if (stored.length === 0) return short.map(() => [])
   const found = await engine.scanPrefixes(

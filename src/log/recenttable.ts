@@ -112,8 +112,8 @@ export class RecentTable implements TimerTexts {
   touchedLater(identity: string, hash: number, isGone: boolean): void {
     if (this.#standing === 0) return
     const id = this.#identities.find(identity, hash)
-    if (id !== undefined && this.#values[id]! >= FIRST_PLACE)
-      this.#later[id] = isGone ? GONE_LATER : CHANGED_LATER
+    if (id === undefined || this.#values[id]! < FIRST_PLACE || this.#later[id] === GONE_LATER) return
+    this.#later[id] = isGone ? GONE_LATER : CHANGED_LATER
   }
 
   /**

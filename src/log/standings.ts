@@ -6,14 +6,14 @@
  */
 import type { Engine } from '../engine/engine.ts'
 import { TidemarkError } from '../errors.ts'
-import { MAX_SHARED_RANGE_TIMERS, MIN_TIMESTAMP } from '../limits.ts'
+import { MAX_SHARED_RANGE_TIMERS } from '../limits.ts'
 import { keyPart } from '../timer/identity.ts'
 import { parseStored, type StoredTimer } from '../timer/stored.ts'
 import type { CallQueue } from './callqueue.ts'
 import type { Changes, Standing } from './draft.ts'
 import { prefixEnd } from './reads.ts'
 import type { RecentTimers } from './recent.ts'
-import type { QueueState } from './state.ts'
+import { NOTHING_STORED, type QueueState } from './state.ts'
 
 export interface StandingsParts {
   engine: Engine
@@ -60,7 +60,7 @@ export class Standings {
     const decided = this.#decidedBehind(prefix)
     const limit = MAX_SHARED_RANGE_TIMERS + 1
     const range = { from: prefix, to: prefixEnd(prefix), limit }
-    const isRecent = storedHigh === MIN_TIMESTAMP || recent.knowsAll(prefix)
+    const isRecent = storedHigh === NOTHING_STORED || recent.knowsAll(prefix)
     const entries = isRecent ? [] : await engine.scan(range).read()
     if (entries.length === limit || decided.size >= limit) return undefined
     const stored = new Set(entries.map(([identity]) => identity))

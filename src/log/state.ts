@@ -10,6 +10,9 @@ import { queuePrefix, type TimeDomain } from '../timer/identity.ts'
 import { FREE_NAME } from '../timer/servicename.ts'
 import type { TimerEvent } from './events.ts'
 
+/** Below every timestamp: the `timers` space has nothing of a queue. */
+export const NOTHING_STORED = Number.NEGATIVE_INFINITY
+
 /** Count, set hash and bounds of a queue, after a version. */
 export interface QueueTotals {
   count: number
@@ -33,7 +36,7 @@ export class QueueState {
   readonly decided: QueueTotals = { count: 0, setHash: 0, low: MAX_TIMESTAMP, high: MIN_TIMESTAMP }
   appliedCount = 0
   /** A timestamp above which the `timers` space has nothing of this queue: the lowest, where that is known to be empty. */
-  storedHigh = MIN_TIMESTAMP
+  storedHigh = NOTHING_STORED
   /** The version whose commit touched this queue last: what it must tell the totals of. */
   touchedIn = 0
   /** What fires from this queue, and must hear what is decided and applied. */

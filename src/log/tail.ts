@@ -25,7 +25,7 @@ import type { TimerEvent } from './events.ts'
 import { RecentTimers } from './recent.ts'
 import { LogRetention } from './retention.ts'
 import { refuseSpilledBeyond } from './spillmark.ts'
-import { ServiceState, StoreState } from './state.ts'
+import { NOTHING_STORED, ServiceState, StoreState } from './state.ts'
 
 function corrupt(what: string): TidemarkError {
   return new TidemarkError('TIDEMARK_CORRUPT', `${what}: the store cannot be trusted; restore a checkpoint`)
@@ -80,7 +80,10 @@ export async function loadState(
   state.decidedRetired = newest.retired
   state.appliedRetired = newest.retired
   state.chain = newest.checksum
-  for (const queue of state.queues()) queue.storedHigh = queue.decided.high
+  for (const queue of state.queues()) {
+    const { count, high } = queue.decided
+    queue.storedHigh = count === 0 ? NOTHING_STORED : high
+  }
   return { state, retention, recent }
 }
 

@@ -165,6 +165,7 @@ export class TextReader {
   next(place: number): string {
     const known = this.#known(place)
     if (known !== undefined) return known
+    if ((this.#arena.header(place) & 1) !== 0) return this.#arena.text(place)
     this.#start = place
     this.#block = this.#arena.block(place)
     return this.text(place)

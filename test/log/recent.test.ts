@@ -471,6 +471,17 @@ test('a queue that has nothing in the key spaces any more is not looked through'
   assert.is(bench.scanned.length, keys.length + 1)
 })
 
+test('a timer at the lowest timestamp of all is found in the key spaces, though nothing lies above it', async () => {
+  const bench = await Bench.of(LARGE)
+  for (let round = 0; round < 2; round++) {
+    await bench.timer('register', 1, MIN_TIMESTAMP)
+    await bench.pipeline.spill()
+    assert.equal(await bench.behind(1), [identityOf(1, MIN_TIMESTAMP)])
+    assert.is(await bench.deleteAll(1), 1)
+    await bench.pipeline.spill()
+  }
+})
+
 test('a queue that was empty a while ago is not looked through for what was registered since', async () => {
   const bench = await Bench.of(LARGE)
   for (let key = 0; key < 10; key++) await bench.timer('register', key, 100 + key)
