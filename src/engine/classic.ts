@@ -137,8 +137,12 @@ export class LevelEngine implements Engine {
   }
 
   async write(batch: EngineBatch, flushToDisk: boolean): Promise<void> {
-    await (batch as LevelBatch).chained.write({ sync: flushToDisk } as object).catch(rethrow)
-    if (flushToDisk) await this.#logNames?.sync()
+    try {
+      await (batch as LevelBatch).chained.write({ sync: flushToDisk } as object)
+      if (flushToDisk) await this.#logNames?.sync()
+    } catch (error) {
+      rethrow(error)
+    }
   }
 
   scan(range: ScanRange): { read(): Promise<Entry[]> } {

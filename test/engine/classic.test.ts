@@ -3,10 +3,12 @@
 import fs from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
+import { MemoryLevel } from 'memory-level'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { openClassicEngine } from '../../src/engine/classic.ts'
+import { LevelEngine, openClassicEngine } from '../../src/engine/classic.ts'
 import { END } from '../../src/engine/keyspaces.ts'
+import { rejects } from '../support/refusals.ts'
 import { temporaryDirectory } from '../support/tmp.ts'
 
 const SIZES = { cacheBytes: 1 << 20, writeBufferBytes: 1 << 20, maxFileBytes: 1 << 20 }
@@ -48,6 +50,22 @@ test('a batch is written whole, whichever operations it has', async () => {
     }
   })
 })
+
+test('where the name of a log cannot be put on disk, the write fails in the words of Tidemark', async () => {
+  for (const sync of [() => Promise.reject(new Error('EIO')), () => invalid()]) {
+    const level = new MemoryLevel<string, string>()
+    await level.open()
+    const engine = new LevelEngine(level as never, { sync } as never)
+    const batch = engine.batch()
+    batch.put('key', 'value')
+    await rejects(engine.write(batch, true), 'TIDEMARK_FAILED')
+    await engine.close()
+  }
+})
+
+function invalid(): never {
+  throw new Error('EIO')
+}
 
 test('texts come back as they were: NUL, astral characters, the empty value', async () => {
   await withEngine(async (engine) => {

@@ -174,7 +174,7 @@ class Prover {
   #checkCodes({ codes, told }: Report): void {
     for (const [call, many] of Object.entries(codes)) {
       this.#told.set(call, (this.#told.get(call) ?? 0) + many)
-      assert.match(call, / TIDEMARK_(FAILED|CHECKPOINT_NOT_FOUND)$/)
+      assert.match(call, / TIDEMARK_(FAILED|CHECKPOINT_NOT_FOUND)$/, call)
       assert.not.match(call, /^close /, 'close() never rejects')
     }
     for (const code of told) assert.is(code, 'TIDEMARK_FAILED')
