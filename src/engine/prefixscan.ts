@@ -32,11 +32,12 @@ export interface PrefixLimits {
   maxBytes: number
 }
 
-/** The first entries behind each prefix, as `Engine.scanPrefixes` says. */
+/** The first entries behind each prefix, as `Engine.scanPrefixes` says. `nowMs` tells how long a seek takes. */
 export async function scanPrefixes(
   level: TextLevel,
   prefixes: readonly string[],
   { limit, maxBytes }: PrefixLimits,
+  nowMs = () => performance.now(),
 ): Promise<Entry[][]> {
   const found: Entry[][] = []
   let characters = 0
@@ -46,7 +47,7 @@ export async function scanPrefixes(
   const walk = async (places: readonly number[]) => {
     // Seeking costs a third of an iterator of its own for each.
     const iterator: TextIterator = level.iterator({ highWaterMarkBytes: SCAN_CHUNK_BYTES } as object)
-    const pages = new Pages(iterator, limit)
+    const pages = new Pages(iterator, limit, nowMs)
     try {
       for (const place of places) {
         if (characters >= maxBytes || hasFailed) return
@@ -83,7 +84,7 @@ async function readAlone(level: TextLevel, prefix: string, limit: number): Promi
     highWaterMarkBytes: SCAN_CHUNK_BYTES,
   } as object)
   try {
-    return await new Pages(iterator, limit, prefix).behind(prefix)
+    return await new Pages(iterator, limit, () => 0, prefix).behind(prefix)
   } finally {
     await iterator.close()
   }
@@ -93,6 +94,7 @@ async function readAlone(level: TextLevel, prefix: string, limit: number): Promi
 class Pages {
   readonly #iterator: TextIterator
   readonly #limit: number
+  readonly #nowMs: () => number
   readonly #startsAt: string | undefined
   #page: Entry[] = []
   /** Index of the first entry behind the last prefix, or of the one after. */
@@ -106,7 +108,8 @@ class Pages {
   longestSeekMs = 0
 
   /** @param startsAt where the iterator begins. */
-  constructor(iterator: TextIterator, limit: number, startsAt?: string) {
+  constructor(iterator: TextIterator, limit: number, nowMs: () => number, startsAt?: string) {
+    this.#nowMs = nowMs
     this.#iterator = iterator
     this.#limit = limit
     this.#startsAt = startsAt
@@ -152,8 +155,8 @@ class Pages {
   }
 
   #seek(prefix: string): void {
-    const startMs = performance.now()
+    const startMs = this.#nowMs()
     this.#iterator.seek(prefix)
-    this.longestSeekMs = Math.max(this.longestSeekMs, performance.now() - startMs)
+    this.longestSeekMs = Math.max(this.longestSeekMs, this.#nowMs() - startMs)
   }
 }
