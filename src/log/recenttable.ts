@@ -28,7 +28,8 @@ import type { QueueState } from './state.ts'
 import { FIRST_PLACE, TextArena, type TextReader } from './textarena.ts'
 
 /** What a timer takes in memory besides its texts. */
-const TIMER_BYTES = IDENTITY_BYTES + RUN_TIMER_BYTES + 9
+const STATE_BYTES = 9
+const TIMER_BYTES = IDENTITY_BYTES + RUN_TIMER_BYTES + STATE_BYTES
 
 /** Instead of its value: a timer that went. */
 export const GONE = ''
@@ -121,8 +122,8 @@ export class RecentTable implements TimerTexts {
    * it. That it is removed is newer than the table: the log tells of it until it is in the spaces, one way or the other.
    */
   removeUnspilled(event: TimerEvent, hash: number): boolean | undefined {
-    const id = this.#identities.find(event.identity, hash)
-    if (id === undefined || this.#values[id] === UNKNOWN) return undefined
+    const id = this.#known(event.identity, hash)
+    if (id === undefined) return undefined
     const isUnspilled = id >= (this.#unspilled ?? 0)
     if (!isUnspilled || this.#values[id] === WENT || this.#later[id] !== UNTOUCHED) return false
     this.#remove(id, event, !this.#isReadAgain)
@@ -149,15 +150,20 @@ export class RecentTable implements TimerTexts {
 
   /** Whether the table tells of a timer. `hash`: the identity's. */
   knows(identity: string, hash: number): boolean {
-    const id = this.#identities.find(identity, hash)
-    return id !== undefined && this.#values[id] !== UNKNOWN
+    return this.#known(identity, hash) !== undefined
   }
 
   /** The value of a timer; GONE: it went; undefined: the table does not know it. `hash`: the identity's. */
   find(identity: string, hash: number): string | undefined {
-    const id = this.#identities.find(identity, hash)
-    if (id === undefined || this.#values[id] === UNKNOWN) return undefined
+    const id = this.#known(identity, hash)
+    if (id === undefined) return undefined
     return this.#values[id] === WENT ? GONE : this.value(this.#values[id]!)
+  }
+
+  /** The number of a timer that it tells of. */
+  #known(identity: string, hash: number): number | undefined {
+    const id = this.#identities.find(identity, hash)
+    return id === undefined || this.#values[id] === UNKNOWN ? undefined : id
   }
 
   identity(id: number): string {
