@@ -96,6 +96,8 @@ export class Firing {
     do {
       await this.#parts.pipeline.barrier()
       await Promise.all(Array.from(this.#services.values(), (firing) => firing.passProcessingTime()))
+      // What handlers registered is known by then, and may be due.
+      await this.#parts.pipeline.barrier()
     } while (!this.#closing.signal.aborted && this.#nextDueMs() <= this.#parts.clock.now())
   }
 

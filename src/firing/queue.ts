@@ -2,7 +2,8 @@
  * Firing one queue: what is due is taken from the window a batch at a time, and dispatched (dispatch.ts).
  *
  * - A timer that a handler registers takes its place in the running drain, also before what is already in hand.
- * - A drain has ended when nothing is due and all removals are durable.
+ * - A drain has ended when nothing is due and all removals are durable. A pass waits for no disk: what becomes due while
+ *   removals are written fires then.
  */
 import type { TidemarkError } from '../errors.ts'
 import { DISPATCH_BATCH_TIMERS, MAX_RETRIES_WAITING } from '../limits.ts'
@@ -21,6 +22,9 @@ export interface QueueFiringParts extends DispatchParts {
   /** A timer was registered for this time, earlier than anything before it in the window. */
   onEarlier(timestamp: number): void
 }
+
+/** Runs something when no handler of the service's other queue does. */
+type Turn = <T>(run: () => Promise<T>) => Promise<T>
 
 /** Due timers in hand, and what stands of them, being read. */
 interface Batch {
@@ -90,9 +94,26 @@ export class QueueFiring implements QueueListener {
    * Fires what is due at `bound()`, until nothing is, and every removal is durable; returns how many handlers succeeded.
    * Between batches it takes a turn of `turn`, so that a service's two queues never run handlers at once.
    */
-  async drain(bound: () => number, turn: <T>(run: () => Promise<T>) => Promise<T>): Promise<number> {
+  drain(bound: () => number, turn: Turn): Promise<number> {
+    return this.#failing(async () => {
+      let fired = 0
+      for (;;) {
+        fired += await this.#fireDue(bound, turn)
+        if (!this.#dispatcher.isSettling) return fired
+        await this.#dispatcher.settled(0)
+        this.#low.raise(this.window)
+      }
+    })
+  }
+
+  /** The same, but for removals: they may be under way when it ends, and what handlers registered with them. */
+  async pass(bound: () => number, turn: Turn): Promise<void> {
+    await this.#failing(() => this.#fireDue(bound, turn))
+  }
+
+  async #failing<T>(run: () => Promise<T>): Promise<T> {
     try {
-      return await this.#drain(bound, turn)
+      return await run()
     } catch (error) {
       const { code } = error as TidemarkError
       if (code === 'TIDEMARK_HANDLER_FAILED' || code === 'TIDEMARK_CLOSED') throw error
@@ -102,7 +123,8 @@ export class QueueFiring implements QueueListener {
     }
   }
 
-  async #drain(bound: () => number, turn: <T>(run: () => Promise<T>) => Promise<T>): Promise<number> {
+  /** Fires what is due, until nothing in the window or behind it is. */
+  async #fireDue(bound: () => number, turn: Turn): Promise<number> {
     let fired = 0
     let batches = 0
     let next: Batch | undefined
@@ -116,20 +138,15 @@ export class QueueFiring implements QueueListener {
       const batch: Batch | undefined = next ?? this.#takeBatch(bound())
       // What comes next is read while this batch's handlers run.
       this.window.readAhead()
-      next =
-        batch !== undefined && this.#batchTimers === DISPATCH_BATCH_TIMERS
-          ? this.#takeBatch(bound())
-          : undefined
-      if (batch !== undefined) {
-        const { succeeded, gaveWay } = await this.#inTurn(turn, batch, next, bound)
-        fired += succeeded
-        if (gaveWay) next = undefined
-      } else if (this.#dispatcher.isSettling) await this.#dispatcher.settled(0)
-      else break
+      if (batch === undefined) break
+      next = this.#batchTimers === DISPATCH_BATCH_TIMERS ? this.#takeBatch(bound()) : undefined
+      const { succeeded, gaveWay } = await this.#inTurn(turn, batch, next, bound)
+      fired += succeeded
+      if (gaveWay) next = undefined
       if (++batches % BATCHES_BETWEEN_RAISES === 0) this.#low.raise(this.window)
     }
     if (next !== undefined) this.#dispatcher.giveBack(next.timers, 0)
-    await this.#dispatcher.settled(0)
+    this.window.caughtUp()
     this.#low.raise(this.window)
     return fired
   }
@@ -189,7 +206,7 @@ export class QueueFiring implements QueueListener {
    * small: where handlers register what is due at once, little is taken in vain.
    */
   async #inTurn(
-    turn: <T>(run: () => Promise<T>) => Promise<T>,
+    turn: Turn,
     batch: Batch,
     next: Batch | undefined,
     bound: () => number,

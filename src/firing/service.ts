@@ -68,7 +68,10 @@ export class ServiceFiring {
     })
   }
 
-  /** Fires the processing-time timers that are due, until none is; a call during a pass makes it go on. */
+  /**
+   * Fires the processing-time timers that are due, until none is; removals may be under way then. A call during a pass makes
+   * it go on.
+   */
   passProcessingTime(): Promise<void> {
     const queue = this.processingTime
     if (queue === undefined) return Promise.resolve()
@@ -82,7 +85,7 @@ export class ServiceFiring {
   async #runPasses(queue: QueueFiring): Promise<void> {
     while (this.#passAgain && !this.#parts.isClosing()) {
       this.#passAgain = false
-      await queue.drain(this.#parts.now, (run) => this.#handlerTurns.run(run))
+      await queue.pass(this.#parts.now, (run) => this.#handlerTurns.run(run))
     }
   }
 

@@ -131,6 +131,11 @@ export class DueWindow {
     if (timer !== undefined) timer.stale = timer.inHand
   }
 
+  /** Nothing is due: what comes next is read in small pages again, each of which takes little of the event loop. */
+  caughtUp(): void {
+    this.#pageTimers = MIN_WINDOW_PAGE_TIMERS
+  }
+
   /** Begins to read the next page before the window is empty, so that a drain need not wait for it. */
   readAhead(): void {
     if (this.#complete || this.#reading !== undefined || this.#size() > READ_AHEAD_BELOW_TIMERS) return

@@ -6,29 +6,16 @@ import * as assert from 'uvu/assert'
 import { z } from 'zod'
 import { TimerStore } from '../../src/index.ts'
 import { MAX_REMOVALS_CHARACTERS } from '../../src/limits.ts'
-import { type Platform, systemPlatform } from '../../src/platform.ts'
 import { ManualClock } from '../../src/testing.ts'
 import { eventually, gate, turns } from '../support/eventually.ts'
+import { heldDisk } from '../support/helddisk.ts'
 import { verified, withDirectory } from '../support/store.ts'
 
 const TIMERS = 600
 const PAYLOAD = 'x'.repeat(60_000)
 
 test('while a disk takes no removals, only so many characters of fired timers wait for it', async () => {
-  let disk = Promise.resolve()
-  const platform: Platform = {
-    ...systemPlatform,
-    openEngine: async (...place) => {
-      const engine = await systemPlatform.openEngine(...place)
-      const write = engine.write.bind(engine)
-      return Object.assign(engine, {
-        write: async (...batch: Parameters<typeof write>) => {
-          await disk
-          await write(...batch)
-        },
-      })
-    },
-  }
+  const { platform, disk } = heldDisk()
   await withDirectory(async (directory) => {
     let fired = 0
     const options = { durability: 'os', clock: new ManualClock(0) } as const
@@ -43,7 +30,7 @@ test('while a disk takes no removals, only so many characters of fired timers wa
       await orders.processingTime.registerMany(timers)
     }
     const held = gate()
-    disk = held.promise
+    disk.free = held.promise
     const moved = options.clock.advanceTo(TIMERS)
     await eventually(() => fired > 0, 'the first handler')
     for (let before = -1; before < fired; ) {

@@ -1,0 +1,47 @@
+// Processing-time passes: what is due fires at its time, whatever the disk still has to write.
+
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { TimerStore } from '../../src/index.ts'
+import { HeldClock } from '../support/clocks.ts'
+import { eventually, gate } from '../support/eventually.ts'
+import { heldDisk } from '../support/helddisk.ts'
+import { verified, withDirectory } from '../support/store.ts'
+
+test('a timer fires at its time while the removals of those before it are still being written', async () => {
+  const { platform, disk } = heldDisk()
+  await withDirectory(async (directory) => {
+    const clock = new HeldClock(0)
+    const fired: string[] = []
+    const store = await TimerStore.openOn(platform, join(directory, 'store'), { clock })
+    const orders = await store.service('orders', {
+      onProcessingTime: async ({ key }, context) => {
+        fired.push(key)
+        if (key === 'a') await context.processingTime.register({ key: 'by a', timestamp: 2 })
+      },
+    })
+    for (const [i, key] of ['a', 'b', 'c'].entries())
+      await orders.processingTime.register({ key, timestamp: i + 1 })
+    const held = gate()
+    disk.free = held.promise
+    const moveTo = async (nowMs: number, count: number) => {
+      clock.nowMs = nowMs
+      await eventually(() => {
+        clock.wakeAll()
+        return fired.length === count
+      }, `${count} handlers`)
+    }
+    await moveTo(1, 1)
+    await moveTo(2, 2)
+    assert.is(orders.processingTime.count, 3, 'nothing is removed yet')
+    held.open()
+    await moveTo(3, 4)
+    assert.equal(fired, ['a', 'b', 'by a', 'c'], 'each once, by time, then first registered')
+    await eventually(() => orders.processingTime.count === 0, 'the last removal')
+    await verified(store)
+    await store.close()
+  })
+})
+
+test.run()
