@@ -91,14 +91,15 @@ export class Firing {
     if (this.#earliest < this.#wakeUpAtMs) this.#reschedule()
   }
 
-  /** Fires all that is due by the clock, until nothing is: what a clock that is moved by hand waits for. */
+  /** Fires all that is due by the clock, until nothing is and removals are durable: what a clock moved by hand waits for. */
   async catchUp(): Promise<void> {
     do {
       await this.#parts.pipeline.barrier()
       await Promise.all(Array.from(this.#services.values(), (firing) => firing.passProcessingTime()))
-      // What handlers registered is known by then, and may be due.
-      await this.#parts.pipeline.barrier()
-    } while (!this.#closing.signal.aborted && this.#nextDueMs() <= this.#parts.clock.now())
+    } while (
+      !this.#closing.signal.aborted &&
+      (this.#isFiring() || this.#nextDueMs() <= this.#parts.clock.now())
+    )
   }
 
   /** Ends firing; resolves when every handler has settled, or was given the time to. */
@@ -128,6 +129,12 @@ export class Firing {
         if (this.#parts.pipeline.failure === undefined) this.#parts.pipeline.fail(error)
       },
     )
+  }
+
+  /** Whether a pass is under way, or removals are, and what handlers registered with them. */
+  #isFiring(): boolean {
+    for (const firing of this.#services.values()) if (firing.isFiring) return true
+    return false
   }
 
   #nextDueMs(): number {

@@ -99,9 +99,10 @@ export class QueueFiring implements QueueListener {
       let fired = 0
       for (;;) {
         fired += await this.#fireDue(bound, turn)
-        if (!this.#dispatcher.isSettling) return fired
+        const { isSettling } = this
         await this.#dispatcher.settled(0)
-        this.#low.raise(this.window)
+        // What was registered by the removals that were under way may be due.
+        if (!isSettling) return fired
       }
     })
   }
@@ -149,6 +150,11 @@ export class QueueFiring implements QueueListener {
     this.window.caughtUp()
     this.#low.raise(this.window)
     return fired
+  }
+
+  /** Whether removals are not durable yet. */
+  get isSettling(): boolean {
+    return this.#dispatcher.isSettling
   }
 
   /** Whether the caller is this queue's handler: what waits for handlers would then wait for itself. */

@@ -89,6 +89,11 @@ export class ServiceFiring {
     }
   }
 
+  /** Whether a pass over processing time is under way, or removals of it are. */
+  get isFiring(): boolean {
+    return this.#pass !== undefined || this.processingTime?.isSettling === true
+  }
+
   /** Resolves when no drain and no pass is under way. */
   async settled(): Promise<void> {
     await this.#drains.run(async () => {})

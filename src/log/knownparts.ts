@@ -4,7 +4,6 @@
  *
  * - Whoever looks behind one of them need not look there: LevelDB may have much that was deleted to walk over.
  */
-import { IDENTITY_QUEUE_END, keyPart } from '../timer/identity.ts'
 import { NOTHING_STORED, type QueueState } from './state.ts'
 
 /** What a prefix takes in memory besides its text, about. */
@@ -34,14 +33,11 @@ export class KnownParts {
     this.#putHighs.set(queue, NOTHING_STORED)
   }
 
-  /** Whether all that stands behind a prefix is known: by itself, or as a part of its key or queue. */
-  has(prefix: string): boolean {
+  /** Whether all that stands behind any of these prefixes is known. */
+  hasAny(prefixes: readonly string[]): boolean {
     if (this.#prefixes.size === 0) return false
-    return (
-      this.#prefixes.has(prefix) ||
-      this.#prefixes.has(keyPart(prefix)) ||
-      this.#prefixes.has(prefix.slice(0, IDENTITY_QUEUE_END))
-    )
+    for (const prefix of prefixes) if (this.#prefixes.has(prefix)) return true
+    return false
   }
 
   /** Notes that a timer is put in the spaces. */

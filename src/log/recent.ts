@@ -22,6 +22,7 @@ import {
   SPILLED_ALONG_SHARE,
 } from '../limits.ts'
 import { reached } from '../steps.ts'
+import { IDENTITY_QUEUE_END, keyPart } from '../timer/identity.ts'
 import { type StoredTimer, storedIn } from '../timer/stored.ts'
 import type { Changes } from './draft.ts'
 import { compareDue, type DuePosition, type RecentDue } from './dueruns.ts'
@@ -114,9 +115,16 @@ export class RecentTimers implements Changes {
     return identities
   }
 
-  /** Whether all that stands behind a prefix (a key, or a key and namespace) is recent: the spaces need not be asked. */
+  /**
+   * Whether all that stands behind a prefix (a key, or a key and namespace) is recent, by itself or as a part of its key or
+   * queue: the spaces need not be asked.
+   */
   knowsAll(prefix: string): boolean {
-    for (const table of [this.#open, ...this.#closed]) if (table.knownParts.has(prefix)) return true
+    const queue = prefix.slice(0, IDENTITY_QUEUE_END)
+    const key = keyPart(prefix)
+    const parts = key === prefix ? [queue, key] : [queue, key, prefix]
+    if (this.#open.knownParts.hasAny(parts)) return true
+    for (const table of this.#closed) if (table.knownParts.hasAny(parts)) return true
     return false
   }
 
