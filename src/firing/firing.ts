@@ -91,7 +91,7 @@ export class Firing {
     if (this.#earliest < this.#wakeUpAtMs) this.#reschedule()
   }
 
-  /** Fires all that is due by the clock, until nothing is and removals are durable: what a clock moved by hand waits for. */
+  /** Fires what is due by the clock, until nothing is and removals are durable: what a clock moved by hand waits for. */
   async catchUp(): Promise<void> {
     do {
       await this.#parts.pipeline.barrier()
@@ -100,6 +100,9 @@ export class Firing {
       !this.#closing.signal.aborted &&
       (this.#isFiring() || this.#nextDueMs() <= this.#parts.clock.now())
     )
+    // What fired last may be what could not be removed.
+    const { failure } = this.#parts.pipeline
+    if (failure !== undefined) throw failure
   }
 
   /** Ends firing; resolves when every handler has settled, or was given the time to. */

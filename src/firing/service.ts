@@ -69,8 +69,8 @@ export class ServiceFiring {
   }
 
   /**
-   * Fires the processing-time timers that are due, until none is; removals may be under way then. A call during a pass makes
-   * it go on.
+   * Fires the processing-time timers that are due, until none is; removals may be under way then. A call during a pass
+   * makes it go on.
    */
   passProcessingTime(): Promise<void> {
     const queue = this.processingTime
