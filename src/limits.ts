@@ -50,9 +50,9 @@ export const LOG_CHARACTERS_PER_TIMER = 100
  * Memory of what is recent before it is spilled, in write buffers of LevelDB (recent.ts): 130,000 timers or so. A burst of
  * 100,000 costs its log alone, and so does cancelling them: what is spilled just before it is removed is written in vain.
  */
-export const RECENT_WRITE_BUFFERS = 1
+export const RECENT_WRITE_BUFFERS = 2
 /** The log that is kept for it: it is read again where the process died. */
-export const RECENT_LOG_WRITE_BUFFERS = 0.5
+export const RECENT_LOG_WRITE_BUFFERS = 1
 /** The tables that it is in; the oldest is spilled while there is one more. */
 export const RECENT_TABLES = 4
 /** After how long without a commit all of it is spilled. */

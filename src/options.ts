@@ -10,7 +10,7 @@ export type Durability = 'disk' | 'os'
 export interface EngineOptions {
   /** Memory for blocks that were read. Default 8 MiB. */
   cacheBytes?: number
-  /** Memory for what was written, before it becomes a table; up to twice this is used. Default 16 MiB. */
+  /** Memory for what was written, before it becomes a table; up to twice this is used. Default 8 MiB. */
   writeBufferBytes?: number
   /** Size of a table file. Default 32 MiB. */
   maxFileBytes?: number
@@ -38,7 +38,7 @@ const MIB = 1024 * 1024
 const KNOWN = new Set(['maxParallelism', 'durability', 'clock', 'engine'])
 const ENGINE_DEFAULTS: Required<EngineOptions> = {
   cacheBytes: 8 * MIB,
-  writeBufferBytes: 16 * MIB,
+  writeBufferBytes: 8 * MIB,
   maxFileBytes: 32 * MIB,
 }
 
