@@ -28,6 +28,8 @@ export interface DispatchParts extends ContextParts {
   now(): number
   /** Whether the store closes: no further handler starts. */
   isClosing(): boolean
+  /** A timer is in the window that no pass may see any more. */
+  onPutBack(): void
   onError(error: TidemarkError): void
 }
 
@@ -206,7 +208,10 @@ export class Dispatcher {
     this.retries.forget(timer.identity)
     // Registered anew while its handler ran: it stays, and its turn comes again.
     if (timer.removed || this.#parts.pipeline.failure !== undefined) this.#window.putDown(timer)
-    else this.#window.add(timer)
+    else {
+      this.#window.add(timer)
+      this.#parts.onPutBack()
+    }
   }
 
   /** Resolves when at most `most` removals are under way. */

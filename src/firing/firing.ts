@@ -63,6 +63,7 @@ export class Firing {
         now: () => clock.now(),
         isClosing: () => this.#closing.signal.aborted,
         onError,
+        onPutBack: () => this.#rescheduleSoon(),
         onEarlier: (timestamp) => {
           if (timestamp < this.#earliest) this.#earliest = timestamp
         },

@@ -3,9 +3,10 @@
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { z } from 'zod'
 import { TimerStore } from '../../src/index.ts'
 import { HeldClock } from '../support/clocks.ts'
-import { eventually, gate } from '../support/eventually.ts'
+import { eventually, gate, turns } from '../support/eventually.ts'
 import { heldDisk } from '../support/helddisk.ts'
 import { verified, withDirectory } from '../support/store.ts'
 
@@ -39,6 +40,48 @@ test('a timer fires at its time while the removals of those before it are still 
     await moveTo(3, 4)
     assert.equal(fired, ['a', 'b', 'by a', 'c'], 'each once, by time, then first registered')
     await eventually(() => orders.processingTime.count === 0, 'the last removal')
+    await verified(store)
+    await store.close()
+  })
+})
+
+test('a timer that is registered with another payload while its handler runs fires again at once', async () => {
+  const { platform, disk } = heldDisk()
+  await withDirectory(async (directory) => {
+    const clock = new HeldClock(0)
+    const store = await TimerStore.openOn(platform, join(directory, 'store'), { clock })
+    const fired: string[] = []
+    const handled = gate()
+    const orders = await store.service('orders', {
+      payload: z.string(),
+      onProcessingTime: async ({ payload }) => {
+        fired.push(payload)
+        if (payload === 'first') await handled.promise
+      },
+    })
+    await orders.processingTime.register({ key: 'a', timestamp: 1, payload: 'first' })
+    clock.nowMs = 1
+    clock.wakeAll()
+    await eventually(() => fired.length === 1, 'the first handler')
+    await orders.processingTime.register({ key: 'a', timestamp: 1, payload: 'second' })
+    const held = gate()
+    disk.free = held.promise
+    const written = orders.eventTime.registerMany(
+      ['b', 'c'].map((key) => ({ key, timestamp: 9, payload: 'later' })),
+    )
+    await turns()
+    const other = orders.eventTime.register({ key: 'd', timestamp: 9, payload: 'later' })
+    await turns()
+    handled.open()
+    await turns()
+    held.open()
+    await Promise.all([written, other])
+    await eventually(() => {
+      clock.wakeAll()
+      return fired.length === 2
+    }, 'the second handler')
+    assert.equal(fired, ['first', 'second'])
+    await eventually(() => orders.processingTime.count === 0, 'its removal')
     await verified(store)
     await store.close()
   })
