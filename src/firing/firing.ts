@@ -101,9 +101,11 @@ export class Firing {
       !this.#closing.signal.aborted &&
       (this.#isFiring() || this.#nextDueMs() <= this.#parts.clock.now())
     )
-    // What fired last may be what could not be removed.
+    // What is registered from now on for a time that has passed is overdue.
+    this.#rescheduleSoon()
+    // What fired last may be what could not be removed. A store that closed has written it.
     const { failure } = this.#parts.pipeline
-    if (failure !== undefined) throw failure
+    if (failure !== undefined && failure.code !== 'TIDEMARK_CLOSED') throw failure
   }
 
   /** Ends firing; resolves when every handler has settled, or was given the time to. */

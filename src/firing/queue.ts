@@ -98,8 +98,8 @@ export class QueueFiring implements QueueListener {
     return this.#failing(async () => {
       let fired = 0
       for (;;) {
-        fired += await this.#fireDue(bound, turn)
-        const { isSettling } = this
+        const { succeeded, isSettling } = await this.#fireDue(bound, turn)
+        fired += succeeded
         await this.#dispatcher.settled(0)
         // What was registered by the removals that were under way may be due.
         if (!isSettling) return fired
@@ -107,9 +107,15 @@ export class QueueFiring implements QueueListener {
     })
   }
 
-  /** The same, but for removals: they may be under way when it ends, and what handlers registered with them. */
+  /**
+   * The same, but for removals: they may be under way when it ends, and what handlers registered with them. A store that
+   * closes takes no more passes: then it waits.
+   */
   async pass(bound: () => number, turn: Turn): Promise<void> {
-    await this.#failing(() => this.#fireDue(bound, turn))
+    await this.#failing(async () => {
+      await this.#fireDue(bound, turn)
+      if (this.#parts.isClosing()) await this.#dispatcher.settled(0)
+    })
   }
 
   async #failing<T>(run: () => Promise<T>): Promise<T> {
@@ -124,8 +130,8 @@ export class QueueFiring implements QueueListener {
     }
   }
 
-  /** Fires what is due, until nothing in the window or behind it is. */
-  async #fireDue(bound: () => number, turn: Turn): Promise<number> {
+  /** Fires what is due, until nothing in the window or behind it is; whether removals were under way at that moment. */
+  async #fireDue(bound: () => number, turn: Turn): Promise<{ succeeded: number; isSettling: boolean }> {
     let fired = 0
     let batches = 0
     let next: Batch | undefined
@@ -149,7 +155,7 @@ export class QueueFiring implements QueueListener {
     if (next !== undefined) this.#dispatcher.giveBack(next.timers, 0)
     this.window.caughtUp()
     this.#low.raise(this.window)
-    return fired
+    return { succeeded: fired, isSettling: this.isSettling }
   }
 
   /** Whether removals are not durable yet. */

@@ -5,6 +5,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { z } from 'zod'
 import { TimerStore } from '../../src/index.ts'
+import { ManualClock } from '../../src/testing.ts'
 import { HeldClock } from '../support/clocks.ts'
 import { eventually, gate, turns } from '../support/eventually.ts'
 import { heldDisk } from '../support/helddisk.ts'
@@ -81,6 +82,65 @@ test('a timer that is registered with another payload while its handler runs fir
       return fired.length === 2
     }, 'the second handler')
     assert.equal(fired, ['first', 'second'])
+    await eventually(() => orders.processingTime.count === 0, 'its removal')
+    await verified(store)
+    await store.close()
+  })
+})
+
+test('a clock that is moved while the store closes hears of the close, and not of an error', async () => {
+  await withDirectory(async (directory) => {
+    const clock = new ManualClock(0)
+    const fired: string[] = []
+    const store = await TimerStore.open(join(directory, 'store'), { clock })
+    const orders = await store.service('orders', { onProcessingTime: ({ key }) => void fired.push(key) })
+    await orders.processingTime.register({ key: 'a', timestamp: 1 })
+    const moved = clock.advanceTo(1)
+    await store.close()
+    await moved
+  })
+})
+
+test('where a handler closes the store, a move of the clock still waits for the removal', async () => {
+  const { platform, disk } = heldDisk()
+  await withDirectory(async (directory) => {
+    const clock = new ManualClock(0)
+    let closed: Promise<void> | undefined
+    const store = await TimerStore.openOn(platform, join(directory, 'store'), { clock })
+    const held = gate()
+    const orders = await store.service('orders', {
+      onProcessingTime: () => {
+        closed = store.close()
+      },
+    })
+    await orders.processingTime.register({ key: 'a', timestamp: 1 })
+    disk.free = held.promise
+    let hasMoved = false
+    const moved = clock.advanceTo(1).then(() => {
+      hasMoved = true
+    })
+    await eventually(() => closed !== undefined, 'the handler')
+    await turns()
+    assert.is(hasMoved, false)
+    held.open()
+    await moved
+    await store.close()
+    const again = await TimerStore.open(join(directory, 'store'))
+    assert.is((await again.service('orders')).processingTime.count, 0)
+    await again.close()
+  })
+})
+
+test('a timer for a time that a moved clock has passed fires when it is registered', async () => {
+  await withDirectory(async (directory) => {
+    const clock = new ManualClock(0)
+    const fired: string[] = []
+    const store = await TimerStore.open(join(directory, 'store'), { clock })
+    const orders = await store.service('orders', { onProcessingTime: ({ key }) => void fired.push(key) })
+    await orders.processingTime.register({ key: 'a', timestamp: 1000 })
+    await clock.advanceTo(2000)
+    await orders.processingTime.register({ key: 'b', timestamp: 1500 })
+    await eventually(() => fired.length === 2, 'the second handler')
     await eventually(() => orders.processingTime.count === 0, 'its removal')
     await verified(store)
     await store.close()
