@@ -33,7 +33,10 @@ function leastOf(measured: readonly Measured[], { figure }: Measured): number {
 
 function table({ contenders }: Result, columns: readonly Measured[]): string {
   const heads = ['', 'survives', ...columns.map(({ figure }) => figure.short)]
-  const rows = contenders.map((taker) => [
+  const takers = contenders.filter(({ id }) =>
+    columns.some(({ rows }) => rows.some(({ taker }) => taker.id === id)),
+  )
+  const rows = takers.map((taker) => [
     escapeCell(taker.title),
     escapeCell(taker.durability.split(':')[0]!),
     ...columns.map((column) => cell(column, taker)),
