@@ -95,7 +95,7 @@ export class QueueFiring implements QueueListener {
    * Between batches it takes a turn of `turn`, so that a service's two queues never run handlers at once.
    */
   drain(bound: () => number, turn: Turn): Promise<number> {
-    return this.#failing(async () => {
+    return this.#failStoreOnError(async () => {
       let fired = 0
       for (;;) {
         const { succeeded, isSettling } = await this.#fireDue(bound, turn)
@@ -112,13 +112,13 @@ export class QueueFiring implements QueueListener {
    * closes takes no more passes: then it waits.
    */
   async pass(bound: () => number, turn: Turn): Promise<void> {
-    await this.#failing(async () => {
+    await this.#failStoreOnError(async () => {
       await this.#fireDue(bound, turn)
       if (this.#parts.isClosing()) await this.#dispatcher.settled(0)
     })
   }
 
-  async #failing<T>(run: () => Promise<T>): Promise<T> {
+  async #failStoreOnError<T>(run: () => Promise<T>): Promise<T> {
     try {
       return await run()
     } catch (error) {
