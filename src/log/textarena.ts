@@ -18,6 +18,8 @@ const MAX_CHUNKS = 2 ** (32 - WORD_BITS)
 /** Reading many at once costs a tenth of reading one by one. */
 const BLOCK_BYTES = 16 * 1024
 const WIDE = /[^\0-\xff]/
+/** In a text's header, below its length: it takes two bytes a character. */
+const WIDE_BIT = 1
 
 /** Places below are free for who keeps places, to stand for something else. */
 export const FIRST_PLACE = 2
@@ -46,7 +48,7 @@ export class TextArena {
     const length = isWide ? text.length * 2 : text.length
     const at = this.#room(WORD_BYTES + length)
     const { bytes, words } = this.#chunks[this.#last]!
-    words[at / WORD_BYTES] = text.length * 2 + (isWide ? 1 : 0)
+    words[at / WORD_BYTES] = text.length * 2 + (isWide ? WIDE_BIT : 0)
     bytes.write(text, at + WORD_BYTES, isWide ? 'utf16le' : 'latin1')
     return this.#last * 2 ** WORD_BITS + at / WORD_BYTES
   }
@@ -55,7 +57,7 @@ export class TextArena {
     const { bytes, words } = this.#chunkOf(place)
     const header = words[place & WORD_MASK]!
     const start = (place & WORD_MASK) * WORD_BYTES + WORD_BYTES
-    return (header & 1) === 0
+    return (header & WIDE_BIT) === 0
       ? bytes.toString('latin1', start, start + (header >>> 1))
       : bytes.toString('utf16le', start, start + (header >>> 1) * 2)
   }
@@ -67,7 +69,7 @@ export class TextArena {
     const length = header >>> 1
     if (isWhole ? length !== text.length : length < text.length) return false
     const start = (place & WORD_MASK) * WORD_BYTES + WORD_BYTES
-    if ((header & 1) !== 0) return bytes.toString('utf16le', start, start + text.length * 2) === text
+    if ((header & WIDE_BIT) !== 0) return bytes.toString('utf16le', start, start + text.length * 2) === text
     for (let i = 0; i < text.length; i++) if (bytes[start + i] !== text.charCodeAt(i)) return false
     return true
   }
@@ -111,7 +113,7 @@ export class TextArena {
   #codeAt(place: number, i: number): number {
     const { bytes, words } = this.#chunkOf(place)
     const start = (place & WORD_MASK) * WORD_BYTES + WORD_BYTES
-    return (words[place & WORD_MASK]! & 1) === 0
+    return (words[place & WORD_MASK]! & WIDE_BIT) === 0
       ? bytes[start + i]!
       : bytes[start + 2 * i]! + bytes[start + 2 * i + 1]! * 256
   }
@@ -165,7 +167,7 @@ export class TextReader {
   next(place: number): string {
     const known = this.#known(place)
     if (known !== undefined) return known
-    if ((this.#arena.header(place) & 1) !== 0) return this.#arena.text(place)
+    if ((this.#arena.header(place) & WIDE_BIT) !== 0) return this.#arena.text(place)
     this.#start = place
     this.#block = this.#arena.block(place)
     return this.text(place)
@@ -181,6 +183,6 @@ export class TextReader {
     if (start < WORD_BYTES || start > this.#block.length) return undefined
     const header = this.#arena.header(place)
     const end = start + (header >>> 1)
-    return (header & 1) === 0 && end <= this.#block.length ? this.#block.slice(start, end) : undefined
+    return (header & WIDE_BIT) === 0 && end <= this.#block.length ? this.#block.slice(start, end) : undefined
   }
 }
