@@ -102,7 +102,7 @@ export const DISPATCH_BATCH_TIMERS = 512
 export const MAX_REMOVALS_UNDER_WAY = 4096
 /** Characters of their payloads that may be: what commits keep of a timer until they are written. */
 export const MAX_REMOVALS_CHARACTERS = 16 * 1024 * 1024
-/** A drain gives the event loop a turn at least this often. */
+/** The drains of a store together give the event loop a turn at least this often. */
 export const DRAIN_SLICE_MS = 4
 
 /** Longest sleep before the clock is read again: a clock may jump, a laptop may sleep. */

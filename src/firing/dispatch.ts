@@ -5,9 +5,7 @@
  * - A batch gives way to whatever is to fire before it: what handlers registered, and what was called meanwhile.
  * - Removals commit in groups while the next handlers run; a timer is in hand until its own is durable.
  */
-import { nextTurn } from '../clock.ts'
 import { TidemarkError } from '../errors.ts'
-import { DRAIN_SLICE_MS } from '../limits.ts'
 import type { Standing } from '../log/draft.ts'
 import { isBefore } from '../log/dueruns.ts'
 import type { RecentTimers } from '../log/recent.ts'
@@ -21,10 +19,13 @@ import { removeIfOrphan } from './orphans.ts'
 import type { Recording } from './recording.ts'
 import { Removals } from './removals.ts'
 import { Retries } from './retries.ts'
+import type { DrainSlices } from './slices.ts'
 import type { DueWindow } from './window.ts'
 
 export interface DispatchParts extends ContextParts {
   recent: RecentTimers
+  /** Of the store: all drains share the event loop. */
+  slices: DrainSlices
   now(): number
   /** Whether the store closes: no further handler starts. */
   isClosing(): boolean
@@ -45,8 +46,8 @@ class Failure {
   }
 }
 
-/** The clock is read after every so many handlers: a drain's slice is never much longer than asked. */
-const TIMERS_BETWEEN_CLOCK_READS = 8
+/** A slice's end is looked for before every so many handlers: it is never much longer than asked. */
+const TIMERS_BETWEEN_RESTS = 8
 
 export class Dispatcher {
   readonly retries = new Retries()
@@ -61,7 +62,6 @@ export class Dispatcher {
   #handled = 0
   /** Whether a handler that has not returned at once is running. */
   #running = false
-  #sliceStartMs = 0
 
   constructor(
     parts: DispatchParts,
@@ -87,11 +87,6 @@ export class Dispatcher {
     return this.#removals.underWay > 0
   }
 
-  /** Notes that other work had its turn. */
-  beginSlice(): void {
-    this.#sliceStartMs = performance.now()
-  }
-
   /** Fires a batch; true: it gave the rest back. */
   fire(batch: DueTimer[], reading: Promise<Standing[]>, bound: () => number): Promise<boolean> {
     return this.#mark.settled(this.#fireBatch(batch, reading, bound))
@@ -106,6 +101,8 @@ export class Dispatcher {
   async #fireBatch(batch: DueTimer[], reading: Promise<Standing[]>, bound: () => number): Promise<boolean> {
     const standings = await reading
     for (let i = 0; i < batch.length; i++) {
+      const rest = i % TIMERS_BETWEEN_RESTS === 0 ? this.#parts.slices.rest() : undefined
+      if (rest !== undefined) await rest
       const timer = batch[i]!
       const boundMs = bound()
       if (this.#mustGiveWay(timer, boundMs)) {
@@ -152,10 +149,6 @@ export class Dispatcher {
       if (failure === undefined) this.#submitRemoval(timer, standing, recording)
       else await this.#failed(batch, i, failure)
       if (this.#removals.isFull) await this.settled(this.#removals.underWay / 2)
-      if (i % TIMERS_BETWEEN_CLOCK_READS === 0 && performance.now() - this.#sliceStartMs > DRAIN_SLICE_MS) {
-        await nextTurn()
-        this.#sliceStartMs = performance.now()
-      }
     }
     return false
   }

@@ -15,6 +15,7 @@ import type { RecentTimers } from '../log/recent.ts'
 import type { ServiceState, StoreState } from '../log/state.ts'
 import type { TimerCodec } from '../timer/codec.ts'
 import { type Handlers, ServiceFiring } from './service.ts'
+import { DrainSlices } from './slices.ts'
 
 export interface FiringParts {
   engine: Engine
@@ -29,6 +30,7 @@ export class Firing {
   readonly #parts: FiringParts
   readonly #services = new Map<ServiceState, ServiceFiring>()
   readonly #closing = new AbortController()
+  readonly #slices = new DrainSlices()
   readonly #stopListening: (() => void) | undefined
   #wakeUpAtMs = Number.POSITIVE_INFINITY
   #cancelWakeUp: (() => void) | undefined
@@ -59,6 +61,7 @@ export class Firing {
         state,
         service,
         codec,
+        slices: this.#slices,
         signal: this.#closing.signal,
         now: () => clock.now(),
         isClosing: () => this.#closing.signal.aborted,

@@ -135,8 +135,12 @@ export class QueueFiring implements QueueListener {
     let fired = 0
     let batches = 0
     let next: Batch | undefined
-    this.#dispatcher.beginSlice()
     while (!this.#parts.isClosing()) {
+      const rest = this.#parts.slices.rest()
+      if (rest !== undefined) {
+        await rest
+        continue
+      }
       this.#giveBackReady()
       if (next === undefined && this.window.needsPage) {
         await this.window.readPage()
