@@ -27,10 +27,10 @@ export interface DispatchParts extends ContextParts {
   /** Of the store: all drains share the event loop. */
   slices: DrainSlices
   now(): number
-  /** Whether the store closes: no further handler starts. */
-  isClosing(): boolean
-  /** A timer is in the window that no pass may see any more. */
-  onPutBack(): void
+  /** Whether the store closes, or has failed: no further handler starts. */
+  isEnding(): boolean
+  /** Something may be due that no pass sees any more. */
+  onReady(): void
   onError(error: TidemarkError): void
 }
 
@@ -155,7 +155,7 @@ export class Dispatcher {
 
   /** Whether something is to fire before this timer, or it is not due: nothing is any more, or the clock was set back. */
   #mustGiveWay(timer: DueTimer, boundMs: number): boolean {
-    if (this.#parts.isClosing() || timer.timestamp > boundMs) return true
+    if (this.#parts.isEnding() || timer.timestamp > boundMs) return true
     const head = this.#window.head()
     if (head !== undefined && isBefore(head, timer)) return true
     return this.#removals.hasRegisteredBefore(timer.timestamp)
@@ -203,7 +203,7 @@ export class Dispatcher {
     if (timer.removed || this.#parts.pipeline.failure !== undefined) this.#window.putDown(timer)
     else {
       this.#window.add(timer)
-      this.#parts.onPutBack()
+      this.#parts.onReady()
     }
   }
 

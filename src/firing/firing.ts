@@ -3,7 +3,8 @@
  *
  * - The wake-up is never further away than MAX_WAKE_UP_MS, and the clock is read again each time: no jump of the clock,
  *   no suspended machine leaves a due timer waiting longer.
- * - Closing starts no further handler and waits for those that run; one that does not settle in time keeps its timer.
+ * - Closing starts no further handler and waits for those that run; one that does not settle in time keeps its timer. A
+ *   store that has failed starts none either: what they did could not be written.
  */
 import { type Clock, inNextTurn, scheduleOn } from '../clock.ts'
 import type { Engine } from '../engine/engine.ts'
@@ -64,9 +65,9 @@ export class Firing {
         slices: this.#slices,
         signal: this.#closing.signal,
         now: () => clock.now(),
-        isClosing: () => this.#closing.signal.aborted,
+        isEnding: () => this.#closing.signal.aborted || pipeline.failure !== undefined,
         onError,
-        onPutBack: () => this.#rescheduleSoon(),
+        onReady: () => this.#rescheduleSoon(),
         onEarlier: (timestamp) => {
           if (timestamp < this.#earliest) this.#earliest = timestamp
         },

@@ -75,7 +75,10 @@ export class QueueFiring implements QueueListener {
     }
     this.window.remove(event.identity)
     const waiting = this.#dispatcher.retries.forget(event.identity)
-    if (waiting !== undefined) this.window.putDown(waiting)
+    if (waiting === undefined) return
+    this.window.putDown(waiting)
+    // One less than may wait: what is behind them has its turn.
+    if (this.#dispatcher.retries.size === MAX_RETRIES_WAITING - 1) this.#parts.onReady()
   }
 
   onApplied(event: TimerEvent, version: number): void {
@@ -114,7 +117,7 @@ export class QueueFiring implements QueueListener {
   async pass(bound: () => number, turn: Turn): Promise<void> {
     await this.#failStoreOnError(async () => {
       await this.#fireDue(bound, turn)
-      if (this.#parts.isClosing()) await this.#dispatcher.settled(0)
+      if (this.#parts.isEnding()) await this.#dispatcher.settled(0)
     })
   }
 
@@ -135,7 +138,7 @@ export class QueueFiring implements QueueListener {
     let fired = 0
     let batches = 0
     let next: Batch | undefined
-    while (!this.#parts.isClosing()) {
+    while (!this.#parts.isEnding()) {
       const rest = this.#parts.slices.rest()
       if (rest !== undefined) {
         await rest

@@ -58,7 +58,7 @@ export class ServiceFiring {
         (run) => this.#handlerTurns.run(run),
       )
       // A page that nobody has read may hold what is due.
-      if (this.#parts.isClosing() && (queue.window.needsPage || queue.nextDueMs() <= bound)) {
+      if (this.#parts.isEnding() && (queue.window.needsPage || queue.nextDueMs() <= bound)) {
         throw new TidemarkError(
           'TIDEMARK_CLOSED',
           `the store was closed while service '${this.#service.name}' fired: the rest fires at the next advanceWatermark`,
@@ -83,7 +83,7 @@ export class ServiceFiring {
   }
 
   async #runPasses(queue: QueueFiring): Promise<void> {
-    while (this.#passAgain && !this.#parts.isClosing()) {
+    while (this.#passAgain && !this.#parts.isEnding()) {
       this.#passAgain = false
       await queue.pass(this.#parts.now, (run) => this.#handlerTurns.run(run))
     }

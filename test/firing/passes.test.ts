@@ -5,10 +5,12 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { z } from 'zod'
 import { TimerStore } from '../../src/index.ts'
+import { DISPATCH_BATCH_TIMERS, MAX_RETRIES_WAITING } from '../../src/limits.ts'
 import { ManualClock } from '../../src/testing.ts'
 import { HeldClock } from '../support/clocks.ts'
 import { eventually, gate, turns } from '../support/eventually.ts'
 import { heldDisk } from '../support/helddisk.ts'
+import { rejects } from '../support/refusals.ts'
 import { verified, withDirectory } from '../support/store.ts'
 
 test('a timer fires at its time while the removals of those before it are still being written', async () => {
@@ -141,6 +143,57 @@ test('a timer for a time that a moved clock has passed fires when it is register
     await orders.processingTime.register({ key: 'b', timestamp: 1500 })
     await eventually(() => fired.length === 2, 'the second handler')
     await eventually(() => orders.processingTime.count === 0, 'its removal')
+    await verified(store)
+    await store.close()
+  })
+})
+
+for (const domain of ['eventTime', 'processingTime'] as const) {
+  test(`once a write has failed no further handler starts: its removal could not be written (${domain})`, async () => {
+    const { platform, disk } = heldDisk()
+    await withDirectory(async (directory) => {
+      const clock = new ManualClock(0)
+      const store = await TimerStore.openOn(platform, join(directory, 'store'), { clock })
+      const failed = new Promise<unknown>((resolve) => store.on('error', resolve))
+      const fired: string[] = []
+      const handler = async ({ key }: { key: string }) => {
+        fired.push(key)
+        if (fired.length > 1) return void (await failed)
+        disk.free = Promise.reject(new Error('EIO: no more of this disk'))
+        disk.free.catch(() => {})
+      }
+      const orders = await store.service('orders', { onEventTime: handler, onProcessingTime: handler })
+      const due = Array.from({ length: 2000 }, (_, i) => ({ key: `${i}`, timestamp: 1 }))
+      await orders[domain].registerMany(due)
+      const firing = domain === 'eventTime' ? orders.advanceWatermark(1) : clock.advanceTo(1)
+      await rejects(firing, 'TIDEMARK_FAILED', 'EIO')
+      assert.equal(fired, ['0', '1'])
+      await store.close()
+    })
+  })
+}
+
+test('what is due behind as many as may wait to be tried again fires once one of them is deleted', async () => {
+  await withDirectory(async (directory) => {
+    const store = await TimerStore.open(join(directory, 'store'), { clock: new ManualClock(1) })
+    let failures = 0
+    store.on('error', () => failures++)
+    let fired = 0
+    const orders = await store.service('orders', {
+      onProcessingTime: ({ timestamp }) => {
+        if (timestamp === 0) throw new Error('not today')
+        fired++
+      },
+    })
+    const timers = (count: number, timestamp: number) =>
+      Array.from({ length: count }, (_, i) => ({ key: `${i}`, timestamp }))
+    const behind = 4 * DISPATCH_BATCH_TIMERS
+    await orders.processingTime.registerMany([...timers(MAX_RETRIES_WAITING, 0), ...timers(behind, 1)])
+    await eventually(() => failures === MAX_RETRIES_WAITING, 'all that fail')
+    await turns()
+    assert.ok(fired < behind, 'those whose batch was not in hand yet wait')
+    await orders.processingTime.delete({ key: '0', timestamp: 0 })
+    await eventually(() => fired === behind, 'all behind')
     await verified(store)
     await store.close()
   })
