@@ -19,6 +19,7 @@ import { trimOnClose } from './log/close.ts'
 import { noteNewest } from './log/newest.ts'
 import { CommitPipeline } from './log/pipeline.ts'
 import { RestingSpill } from './log/resting.ts'
+import { type StoreStats, storeStats } from './log/stats.ts'
 import { LogTrimmer } from './log/trimmer.ts'
 import { planStart, type StartPlan, startedMismatch } from './migrating/plan.ts'
 import { prepareService } from './migrating/start.ts'
@@ -36,18 +37,6 @@ import { type Finding, verifyStore } from './snapshot/verify.ts'
 import { reached } from './steps.ts'
 import { TimerCodec } from './timer/codec.ts'
 import { parseSchemas } from './timer/schematext.ts'
-import { ownerOf } from './timer/servicename.ts'
-
-export interface StoreStats {
-  /** Version of the newest durable commit. */
-  version: number
-  runningSnapshots: number
-  /** Deleted timers that wait to be purged. */
-  retired: number
-  /** The kept log; bytes as characters of its entries. */
-  log: { entries: number; bytes: number }
-  services: Record<string, { watermark: number; eventTime: number; processingTime: number }>
-}
 
 /**
  * A store of durable timers in one directory. Emits `error` (a {@link TidemarkError}) for what no call can tell: a
@@ -242,26 +231,7 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
   /** What the store holds and does, at once, exactly. */
   stats(): StoreStats {
     const { state, retention } = this.#opened
-    const services = new Map<string, StoreStats['services'][string]>()
-    for (const { name, appliedWatermark, eventTime, processingTime } of state.services) {
-      const owner = ownerOf(name)
-      if (owner === undefined) continue
-      // While its timers are being converted a service has two, of which one has its name and its watermark.
-      const other = services.get(owner) ?? { watermark: appliedWatermark, eventTime: 0, processingTime: 0 }
-      services.set(owner, {
-        watermark: name === owner ? appliedWatermark : other.watermark,
-        eventTime: other.eventTime + eventTime.appliedCount,
-        processingTime: other.processingTime + processingTime.appliedCount,
-      })
-    }
-    return {
-      version: state.appliedVersion,
-      runningSnapshots: this.#running.count,
-      retired: state.appliedRetired,
-      log: { entries: retention.entries, bytes: retention.bytes },
-      // From entries: a service may have any name, `__proto__` too.
-      services: Object.fromEntries(services),
-    }
+    return storeStats(state, retention, this.#running.count)
   }
 
   /** Checks every stored entry, and the key spaces against each other and the log. Empty: all is well. */

@@ -6,7 +6,7 @@
  * - Removals commit in groups while the next handlers run; a timer is in hand until its own is durable.
  */
 import { TidemarkError } from '../errors.ts'
-import type { Standing } from '../log/draft.ts'
+import type { Standing } from '../log/changes.ts'
 import { isBefore } from '../log/dueruns.ts'
 import type { RecentTimers } from '../log/recent.ts'
 import type { QueueState } from '../log/state.ts'

@@ -7,7 +7,7 @@
  */
 import type { TidemarkError } from '../errors.ts'
 import { DISPATCH_BATCH_TIMERS, MAX_RETRIES_WAITING } from '../limits.ts'
-import type { Standing } from '../log/draft.ts'
+import type { Standing } from '../log/changes.ts'
 import type { TimerEvent } from '../log/events.ts'
 import type { QueueListener, QueueState, StoreState } from '../log/state.ts'
 import { Dispatcher, type DispatchParts, type OnFailure } from './dispatch.ts'

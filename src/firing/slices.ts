@@ -1,8 +1,8 @@
 /**
  * The event loop, as all drains of a store share it: together they have it for one slice, then others have a turn.
  *
- * - A slice begins with the first drain that asks in a turn of the event loop. Once it is over, whoever asks waits, and goes
- *   on in the order in which it began to wait; in each later turn at least one does.
+ * - A slice begins with the first drain that asks in a turn of the event loop. Once it is over, whoever asks waits, and
+ *   goes on in the order in which it began to wait; in each later turn at least one does.
  */
 import { inNextTurn } from '../clock.ts'
 import { DRAIN_SLICE_MS } from '../limits.ts'

@@ -9,7 +9,8 @@ import { SPILL_SLICE_TIMERS } from '../limits.ts'
 import { applyAtOnce } from './apply.ts'
 import type { Taken } from './callqueue.ts'
 import type { Call } from './calls.ts'
-import { type Changes, Draft, type Standing } from './draft.ts'
+import type { Changes, Standing } from './changes.ts'
+import { Draft } from './draft.ts'
 import { encodeEntry } from './entry.ts'
 import type { Commit } from './events.ts'
 import type { CallReads } from './reads.ts'
@@ -100,8 +101,8 @@ export class Decider {
       unanswered === undefined && rejected === undefined
         ? taken.calls
         : taken.calls.filter((call) => call !== unanswered && rejected?.has(call) !== true)
-    const { firesOnly, knownPrefixes } = draft
-    return { decided: { commit, ...written, changes: draft, knownPrefixes, firesOnly }, calls }
+    const { changes, knownPrefixes } = draft
+    return { decided: { commit, ...written, changes, knownPrefixes, firesOnly: changes.firesOnly }, calls }
   }
 
   /** Returns the calls that are answered already: what they asked for is not possible. */
@@ -128,7 +129,7 @@ export class Decider {
         case 'service':
           try {
             if (call.kind === 'replace') draft.replace(call)
-            else call.answer = draft.startService(call.name, call.schemas)
+            else call.answer = draft.services.start(call.name, call.schemas)
           } catch (error) {
             // What is refused changed nothing. Any other error came in the middle of it, and none of it may be written.
             if (!isRefusal(error)) throw error
@@ -138,10 +139,10 @@ export class Decider {
           }
           break
         case 'watermark':
-          draft.watermark(call.service, call.timestamp)
+          draft.services.advanceWatermark(call.service, call.timestamp)
           break
         case 'handOver':
-          draft.handOver(call.from, call.to)
+          draft.services.handOver(call.from, call.to)
           break
         case 'step':
           for (const made of call.calls) draft.timer(made)

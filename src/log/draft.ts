@@ -6,26 +6,17 @@
  * - A removed timer is retired only if a running snapshot holds it: the newest one's version is above the version since
  *   which the timer stood. A timer that comes and goes in one commit is therefore never retired.
  */
-import { invalidArgument, invariant } from '../errors.ts'
-import { MAX_ATOMIC_EVENTS, MAX_SERVICES, MAX_TIMESTAMP, MIN_TIMESTAMP } from '../limits.ts'
+import { invalidArgument } from '../errors.ts'
+import { MAX_ATOMIC_EVENTS } from '../limits.ts'
 import { addToSetHash, removeFromSetHash } from '../timer/checksum.ts'
 import { identityTimestamp, keyPart } from '../timer/identity.ts'
-import { FREE_NAME } from '../timer/servicename.ts'
 import { makeStored, type StoredTimer } from '../timer/stored.ts'
 import { encodeCount } from '../timer/text.ts'
 import type { ContextCall, FireCall, ReplaceCall, TimerCall } from './calls.ts'
+import { type Changes, CommitChanges, type Standing } from './changes.ts'
+import { DraftServices } from './draftservices.ts'
 import type { Commit, CommitEvent } from './events.ts'
-import { type QueueState, ServiceState, type StoreState } from './state.ts'
-
-/** What stands: a timer, or nothing. */
-export type Standing = StoredTimer | undefined
-
-/** What stands after a commit, where it differs from before; null: nothing does. */
-export interface Changes {
-  get(identity: string): StoredTimer | null | undefined
-  /** The identities of a key that it changed; `part`: their part up to the NUL behind the key. */
-  changedOf(part: string): readonly string[]
-}
+import type { QueueState, StoreState } from './state.ts'
 
 export interface DraftSources {
   state: StoreState
@@ -47,42 +38,26 @@ export interface DraftSources {
   underWay: readonly Changes[]
 }
 
-export class Draft implements Changes {
+export class Draft {
   readonly version: number
-  readonly events: CommitEvent[] = []
+  readonly #events: CommitEvent[] = []
+  readonly changes = new CommitChanges(this.#events)
+  readonly services: DraftServices
   /** Prefixes (a key, or a key and namespace) behind which it changed all that stood before. */
   readonly knownPrefixes: string[] = []
-  /** What stands after this commit, where it differs from before. */
-  #changed: Map<string, StoredTimer | null> | undefined
-  /** Whether all that changed so far is fired timers that went: none of them is looked up again to be fired. */
-  firesOnly = true
-  #sources: DraftSources
+  readonly #sources: DraftSources
   readonly #versionText: string
   readonly #touched: QueueState[] = []
-  readonly #watermarks = new Map<ServiceState, number>()
-  /** Changed identities by the prefix of their key; made when a range is first asked for. */
-  #changedByKey: Map<string, string[]> | undefined
 
   constructor(sources: DraftSources) {
     this.#sources = sources
     this.version = sources.state.decidedVersion + 1
     this.#versionText = encodeCount(this.version)
-  }
-
-  get(identity: string): StoredTimer | null | undefined {
-    return this.#changes().get(identity)
-  }
-
-  /** Made when it is first asked for: a drain alone asks for nothing among its own removals. */
-  #changes(): Map<string, StoredTimer | null> {
-    if (this.#changed !== undefined) return this.#changed
-    this.#changed = new Map()
-    for (const event of this.events) if (event.kind === 'fire') this.#changed.set(event.identity, null)
-    return this.#changed
+    this.services = new DraftServices(sources.state, this.#events, (queue) => this.#touch(queue))
   }
 
   standing(queue: QueueState, identity: string, timestamp: number): Standing {
-    const changed = this.get(identity)
+    const changed = this.changes.get(identity)
     if (changed === undefined) return this.#sources.lookup(identity, queue, timestamp)
     return changed ?? undefined
   }
@@ -91,8 +66,7 @@ export class Draft implements Changes {
   register(queue: QueueState, identity: string, timestamp: number, payload: string): boolean {
     const before = this.standing(queue, identity, timestamp)
     if (before === undefined) {
-      this.firesOnly = false
-      const orderText = this.#versionText + encodeCount(this.events.length)
+      const orderText = this.#versionText + encodeCount(this.#events.length)
       const timer = makeStored(identity, this.version, orderText, this.version, payload)
       this.#touch(queue)
       const totals = queue.decided
@@ -101,7 +75,7 @@ export class Draft implements Changes {
       if (timestamp < totals.low) totals.low = timestamp
       if (timestamp > totals.high) totals.high = timestamp
       this.#push('register', queue, identity, timestamp, timer, undefined, false)
-      this.#change(identity, timer)
+      this.changes.note('register', identity, timer)
       return true
     }
     if (!hasPayload(before, payload)) this.#changePayload(queue, identity, timestamp, before, payload)
@@ -115,13 +89,12 @@ export class Draft implements Changes {
     before: StoredTimer,
     payload: string,
   ): void {
-    this.firesOnly = false
     const timer = makeStored(identity, before.createVersion, before.orderText, this.version, payload)
     this.#touch(queue)
     const totals = queue.decided
     totals.setHash = addToSetHash(removeFromSetHash(totals.setHash, before.checksum), timer.checksum)
     this.#push('payload', queue, identity, timestamp, timer, before, this.#retire(identity, before))
-    this.#change(identity, timer)
+    this.changes.note('payload', identity, timer)
   }
 
   /** Removes a timer; true: it was there. */
@@ -144,11 +117,10 @@ export class Draft implements Changes {
     const totals = queue.decided
     totals.count--
     totals.setHash = removeFromSetHash(totals.setHash, before.checksum)
-    if (kind === 'delete') this.firesOnly = false
     const retire = this.#retire(identity, before)
     // What changed within this commit is not what its handler was given.
     const atOnce = dueKey !== undefined && this.#sources.isStoredAlone(identity)
-    this.events.push({
+    this.#events.push({
       kind,
       queue,
       identity,
@@ -159,7 +131,7 @@ export class Draft implements Changes {
       dueKey,
       atOnce,
     })
-    this.#change(identity, null)
+    this.changes.note(kind, identity, null)
   }
 
   /** Whether a running snapshot holds what now goes; if so it is counted as retired. */
@@ -173,7 +145,7 @@ export class Draft implements Changes {
   /** Removes a fired timer, unless it was deleted or changed since its handler was given it; then its handler's calls. */
   fire(call: FireCall): void {
     const { queue, identity, timestamp } = call
-    const mayDiffer = call.isStale() || (!this.firesOnly && this.get(identity) !== undefined)
+    const mayDiffer = call.isStale() || (!this.changes.firesOnly && this.changes.get(identity) !== undefined)
     const before = mayDiffer ? this.standing(queue, identity, timestamp) : call.fired
     if (before !== undefined && before.value === call.fired.value) {
       call.removed = true
@@ -242,100 +214,38 @@ export class Draft implements Changes {
     call.answer.sort((a, b) => a - b)
     this.register(call.queue, call.identity, call.timestamp, call.payload)
     // One that stands as it was told is not changed.
-    if (!call.isLarge && this.get(call.identity) !== undefined) this.knownPrefixes.push(call.prefix)
+    if (!call.isLarge && this.changes.get(call.identity) !== undefined) this.knownPrefixes.push(call.prefix)
   }
 
   /** The identities behind a prefix that may stand: those read, and what the commits under way and this one changed. */
   #identitiesIn(call: ContextCall, prefix: string): string[] {
     const part = keyPart(prefix)
     const identities = new Set(this.#sources.range(call))
-    for (const changes of [...this.#sources.underWay, this]) {
+    for (const changes of [...this.#sources.underWay, this.changes]) {
       for (const identity of changes.changedOf(part)) {
-        if (identity.startsWith(prefix) && this.get(identity) !== null) identities.add(identity)
+        if (identity.startsWith(prefix) && this.changes.get(identity) !== null) identities.add(identity)
       }
     }
     return [...identities]
   }
 
-  changedOf(part: string): readonly string[] {
-    this.#changedByKey ??= groupByKey(this.#changes().keys())
-    return this.#changedByKey.get(part) ?? []
-  }
-
-  watermark(service: ServiceState, timestamp: number): void {
-    if (timestamp > service.decidedWatermark) this.#setWatermark(service, timestamp)
-  }
-
-  #setWatermark(service: ServiceState, timestamp: number): void {
-    service.decidedWatermark = timestamp
-    this.#watermarks.set(service, timestamp)
-    this.events.push({ kind: 'watermark', service, timestamp })
-  }
-
-  /** The service of a name, with these schemas: as it stands, with others instead of its own, or new. */
-  startService(name: string, schemas: string): ServiceState {
-    const { state } = this.#sources
-    const known = state.serviceByName.get(name)
-    if (known?.schemas === schemas) return known
-    if (known === undefined && state.freeServiceId >= MAX_SERVICES) {
-      throw invalidArgument(`a store may have ${MAX_SERVICES} services: '${name}' would be one more`)
-    }
-    const service = known ?? new ServiceState(state.freeServiceId, name, schemas)
-    this.#nameService(service, name, schemas)
-    return service
-  }
-
-  #nameService(service: ServiceState, name: string, schemas: string): void {
-    this.#sources.state.nameService(service, name, schemas)
-    this.events.push({ kind: 'service', service, name, schemas })
-  }
-
-  /** Gives the name and the watermark of a service that has no timers to another one; its number is free then. */
-  handOver(from: ServiceState, to: ServiceState | undefined): void {
-    const { name, decidedWatermark } = from
-    const isEmpty = from.eventTime.decided.count === 0 && from.processingTime.decided.count === 0
-    invariant(isEmpty, `service '${name}' has timers, and its number was to be free`)
-    this.#nameService(from, FREE_NAME, '')
-    this.#beginAnew(from)
-    if (to === undefined) return
-    this.#nameService(to, name, to.schemas)
-    if (to.decidedWatermark !== decidedWatermark) this.#setWatermark(to, decidedWatermark)
-  }
-
-  /** What the next service of this number begins with. */
-  #beginAnew(service: ServiceState): void {
-    service.decidedWatermark = MIN_TIMESTAMP
-    this.#watermarks.set(service, MIN_TIMESTAMP)
-    for (const queue of [service.eventTime, service.processingTime]) {
-      this.#touch(queue)
-      queue.decided.low = MAX_TIMESTAMP
-      queue.decided.high = MIN_TIMESTAMP
-    }
-  }
-
   purge(keys: readonly string[], retired: number): void {
     this.#sources.state.decidedRetired -= retired
-    this.events.push({ kind: 'purge', keys, retired })
+    this.#events.push({ kind: 'purge', keys, retired })
   }
 
   /** Ends the draft. `anchor`: the entry is to tell everything, not only what changed. */
   finish(anchor: boolean): Commit {
     const { state, timeMs } = this.#sources
-    if (this.events.length > 0) state.decidedVersion = this.version
+    if (this.#events.length > 0) state.decidedVersion = this.version
     const queues = anchor ? state.queues() : this.#touched
     const totals = Array.from(queues, (queue) => ({ queue, totals: { ...queue.decided } }))
-    const watermarks = anchor
-      ? state.services.map((service) => ({ service, watermark: service.decidedWatermark }))
-      : Array.from(this.#watermarks, ([service, watermark]) => ({ service, watermark }))
-    // What looks things up looks through the drafts before: whoever keeps this one for its changes must not keep all.
-    const lookups = { lookup: lookNoMore, isStoredAlone: lookNoMore, range: lookNoMore }
-    this.#sources = { ...this.#sources, ...lookups, underWay: [] }
     return {
       version: state.decidedVersion,
       timeMs,
-      events: this.events,
+      events: this.#events,
       totals,
-      watermarks,
+      watermarks: this.services.watermarks(anchor),
       retired: state.decidedRetired,
     }
   }
@@ -356,36 +266,11 @@ export class Draft implements Changes {
     retire: boolean,
   ): void {
     const rest = { dueKey: undefined, atOnce: false }
-    this.events.push({ kind, queue, identity, timestamp, timer, previous, retire, ...rest })
+    this.#events.push({ kind, queue, identity, timestamp, timer, previous, retire, ...rest })
   }
-
-  #change(identity: string, standing: StoredTimer | null): void {
-    // While all are fired timers, the events tell as much.
-    if (this.#changed !== undefined || !this.firesOnly) this.#changes().set(identity, standing)
-    if (this.#changedByKey === undefined) return
-    const part = keyPart(identity)
-    const identities = this.#changedByKey.get(part)
-    if (identities === undefined) this.#changedByKey.set(part, [identity])
-    else identities.push(identity)
-  }
-}
-
-function lookNoMore(): never {
-  throw new Error('a commit that is decided looks nothing up')
 }
 
 function hasPayload(timer: StoredTimer, payload: string): boolean {
   const { value, payloadStart } = timer
   return value.length === payloadStart + payload.length + 8 && value.startsWith(payload, payloadStart)
-}
-
-function groupByKey(identities: Iterable<string>): Map<string, string[]> {
-  const groups = new Map<string, string[]>()
-  for (const identity of identities) {
-    const part = keyPart(identity)
-    const group = groups.get(part)
-    if (group === undefined) groups.set(part, [identity])
-    else group.push(identity)
-  }
-  return groups
 }

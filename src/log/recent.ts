@@ -24,7 +24,7 @@ import {
 import { reached } from '../steps.ts'
 import { IDENTITY_QUEUE_END, keyPart } from '../timer/identity.ts'
 import { type StoredTimer, storedIn } from '../timer/stored.ts'
-import type { Changes } from './draft.ts'
+import type { Changes } from './changes.ts'
 import { compareDue, type DuePosition, type RecentDue } from './dueruns.ts'
 import type { Commit, TimerEvent } from './events.ts'
 import { hashOf } from './identitytable.ts'
