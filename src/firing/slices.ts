@@ -36,7 +36,7 @@ export class DrainSlices {
   }
 
   #begin(): number {
-    this.#inNextTurn(() => this.#end())
+    this.#inNextTurn(() => void this.#end())
     this.#startMs = this.#nowMs()
     return this.#startMs
   }

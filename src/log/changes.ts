@@ -6,7 +6,7 @@
  */
 import { keyPart } from '../timer/identity.ts'
 import type { StoredTimer } from '../timer/stored.ts'
-import type { CommitEvent } from './events.ts'
+import type { CommitEvent, TimerEvent } from './events.ts'
 
 /** What stands: a timer, or nothing. */
 export type Standing = StoredTimer | undefined
@@ -46,11 +46,7 @@ export class CommitChanges implements Changes {
   }
 
   /** What an event, the last one, makes of a timer. */
-  note(
-    kind: 'register' | 'payload' | 'delete' | 'fire',
-    identity: string,
-    standing: StoredTimer | null,
-  ): void {
+  note(kind: TimerEvent['kind'], identity: string, standing: StoredTimer | null): void {
     if (kind !== 'fire') this.#firesOnly = false
     if (this.#standing !== undefined || !this.#firesOnly) this.#all().set(identity, standing)
     if (this.#byKey !== undefined) addByKey(this.#byKey, identity)

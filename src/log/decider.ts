@@ -9,7 +9,7 @@ import { SPILL_SLICE_TIMERS } from '../limits.ts'
 import { applyAtOnce } from './apply.ts'
 import type { Taken } from './callqueue.ts'
 import type { Call } from './calls.ts'
-import type { Changes, Standing } from './changes.ts'
+import type { Changes, CommitChanges, Standing } from './changes.ts'
 import { Draft } from './draft.ts'
 import { encodeEntry } from './entry.ts'
 import type { Commit } from './events.ts'
@@ -40,11 +40,9 @@ export interface DecidedCommit {
   logCharacters: number
   /** What its batch takes along of a spill. */
   spilled: Spilled | undefined
-  changes: Changes
+  changes: CommitChanges
   /** Prefixes behind which it changed all that stood before. */
   knownPrefixes: readonly string[]
-  /** Whether they are fired timers that went, and nothing else. */
-  firesOnly: boolean
 }
 
 export class Decider {
@@ -102,7 +100,7 @@ export class Decider {
         ? taken.calls
         : taken.calls.filter((call) => call !== unanswered && rejected?.has(call) !== true)
     const { changes, knownPrefixes } = draft
-    return { decided: { commit, ...written, changes, knownPrefixes, firesOnly: changes.firesOnly }, calls }
+    return { decided: { commit, ...written, changes, knownPrefixes }, calls }
   }
 
   /** Returns the calls that are answered already: what they asked for is not possible. */

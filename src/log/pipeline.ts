@@ -160,7 +160,8 @@ export class CommitPipeline {
     const changes: Changes[] = []
     for (const underWay of [this.#prepared, this.#writing]) {
       // A timer that was fired is not fired again: a drain alone looks nothing up among its own removals.
-      if (underWay !== undefined && !(exceptFires && underWay.firesOnly)) changes.push(underWay.changes)
+      if (underWay !== undefined && !(exceptFires && underWay.changes.firesOnly))
+        changes.push(underWay.changes)
     }
     return changes
   }
