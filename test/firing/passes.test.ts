@@ -11,7 +11,7 @@ import { HeldClock } from '../support/clocks.ts'
 import { eventually, gate, turns } from '../support/eventually.ts'
 import { heldDisk } from '../support/helddisk.ts'
 import { rejects } from '../support/refusals.ts'
-import { verified, withDirectory } from '../support/store.ts'
+import { verified, withDirectory, withStore } from '../support/store.ts'
 
 test('a timer fires at its time while the removals of those before it are still being written', async () => {
   const { platform, disk } = heldDisk()
@@ -133,18 +133,15 @@ test('where a handler closes the store, a move of the clock still waits for the 
 })
 
 test('a timer for a time that a moved clock has passed fires when it is registered', async () => {
-  await withDirectory(async (directory) => {
-    const clock = new ManualClock(0)
+  const clock = new ManualClock(0)
+  await withStore({ clock }, async (store) => {
     const fired: string[] = []
-    const store = await TimerStore.open(join(directory, 'store'), { clock })
     const orders = await store.service('orders', { onProcessingTime: ({ key }) => void fired.push(key) })
     await orders.processingTime.register({ key: 'a', timestamp: 1000 })
     await clock.advanceTo(2000)
     await orders.processingTime.register({ key: 'b', timestamp: 1500 })
     await eventually(() => fired.length === 2, 'the second handler')
     await eventually(() => orders.processingTime.count === 0, 'its removal')
-    await verified(store)
-    await store.close()
   })
 })
 
@@ -174,8 +171,7 @@ for (const domain of ['eventTime', 'processingTime'] as const) {
 }
 
 test('what is due behind as many as may wait to be tried again fires once one of them is deleted', async () => {
-  await withDirectory(async (directory) => {
-    const store = await TimerStore.open(join(directory, 'store'), { clock: new ManualClock(1) })
+  await withStore({ clock: new ManualClock(1) }, async (store) => {
     let failures = 0
     store.on('error', () => failures++)
     let fired = 0
@@ -194,8 +190,6 @@ test('what is due behind as many as may wait to be tried again fires once one of
     assert.ok(fired < behind, 'those whose batch was not in hand yet wait')
     await orders.processingTime.delete({ key: '0', timestamp: 0 })
     await eventually(() => fired === behind, 'all behind')
-    await verified(store)
-    await store.close()
   })
 })
 
