@@ -30,7 +30,14 @@ export type {
   TimerHandler,
 } from './definition.ts'
 export { TidemarkError, type TidemarkErrorCode } from './errors.ts'
-export type { ContextQueue, HandlerContext, KeySelection, TimerId, TimerInput } from './firing/handler.ts'
+export type {
+  ContextQueue,
+  HandlerContext,
+  KeySelection,
+  KeysSelection,
+  TimerId,
+  TimerInput,
+} from './firing/handler.ts'
 export type { StoreStats } from './log/stats.ts'
 export type { Durability, EngineOptions, StoreOptions } from './options.ts'
 export type { ListSelection, Timer, TimerQueue, TimerService } from './service.ts'

@@ -11,10 +11,10 @@ import {
   requireTimestamp,
   type TidemarkError,
 } from './errors.ts'
-import type { KeySelection, TimerId, TimerInput } from './firing/handler.ts'
+import type { KeySelection, KeysSelection, TimerId, TimerInput } from './firing/handler.ts'
 import type { ServiceFiring } from './firing/service.ts'
 import { MAX_TIMESTAMP, MIN_TIMESTAMP } from './limits.ts'
-import { type Settle, type TimerCall, UserTimerCall } from './log/calls.ts'
+import { deleteAllCall, type Settle, SumSettle, type TimerCall, UserTimerCall } from './log/calls.ts'
 import type { CommitPipeline } from './log/pipeline.ts'
 import type { RecentTimers } from './log/recent.ts'
 import type { QueueState, ServiceState } from './log/state.ts'
@@ -110,20 +110,18 @@ export class TimerQueue<K = string, N = string, P = undefined> {
     })
   }
 
-  /** Removes every timer of a key, or of a key in one namespace; how many there were. */
-  deleteAll(selection: KeySelection<K, N>): Promise<number> {
+  /**
+   * Removes every timer of a key, or of each of many keys; with a namespace, those in it. Resolves with how many there
+   * were. Many keys at once are several times as fast as a call for each, and nothing comes in between.
+   */
+  deleteAll(selection: KeySelection<K, N> | KeysSelection<K, N>): Promise<number> {
     return this.#call((settle: Settle<number>) => {
-      const prefix = this.#prefix(selection)
+      const { codec, pipeline } = this.#parts
       const queue = this.#queue
-      this.#parts.pipeline.submit({
-        kind: 'deleteAll',
-        isLarge: false,
-        queue,
-        prefix,
-        settle,
-        position: undefined,
-        answer: 0,
-      })
+      const prefixes = codec.prefixes(queue.prefix, selection)
+      if (prefixes.length === 0) settle.resolve(0)
+      const each = prefixes.length === 1 ? settle : new SumSettle(prefixes.length, settle)
+      for (const prefix of prefixes) pipeline.submit(deleteAllCall(queue, prefix, each))
     })
   }
 
@@ -171,9 +169,9 @@ export class TimerQueue<K = string, N = string, P = undefined> {
     if (limit !== Number.POSITIVE_INFINITY && !(Number.isSafeInteger(limit) && limit >= 0)) {
       throw invalidArgument(`limit must be a whole number, 0 or more, not ${String(limit)}`)
     }
-    const prefix = key === undefined ? undefined : this.#prefix({ key, namespace })
-    const only =
-      key !== undefined || namespace === undefined ? undefined : this.#parts.codec.namespace(namespace)
+    const { codec } = this.#parts
+    const prefix = key === undefined ? undefined : codec.prefix(this.#queue.prefix, key, namespace)
+    const only = key !== undefined || namespace === undefined ? undefined : codec.namespace(namespace)
     return this.#list(prefix, only, { from, to }, limit)
   }
 
@@ -243,13 +241,6 @@ export class TimerQueue<K = string, N = string, P = undefined> {
   #refuse(): void {
     const refused = this.#parts.refusal()
     if (refused !== undefined) throw refused
-  }
-
-  #prefix(selection: KeySelection<K, N>): string {
-    if (typeof selection !== 'object' || selection === null || selection.key === undefined) {
-      throw invalidArgument('name the key: { key, namespace? }')
-    }
-    return this.#parts.codec.prefix(this.#queue.prefix, selection.key, selection.namespace)
   }
 }
 

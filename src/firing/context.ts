@@ -9,13 +9,20 @@
 import type { Engine, Entry, ScanRange } from '../engine/engine.ts'
 import { invalidArgument, readFailure, type TidemarkError } from '../errors.ts'
 import { MAX_ATOMIC_EVENTS, SCAN_CHUNK_ENTRIES } from '../limits.ts'
-import type { ContextCall } from '../log/calls.ts'
+import { type ContextCall, deleteAllCall } from '../log/calls.ts'
 import type { CommitPipeline } from '../log/pipeline.ts'
 import { prefixEnd } from '../log/reads.ts'
 import type { QueueState, ServiceState } from '../log/state.ts'
 import type { TimerCodec } from '../timer/codec.ts'
 import { identityTimestamp } from '../timer/identity.ts'
-import type { ContextQueue, HandlerContext, KeySelection, TimerId, TimerInput } from './handler.ts'
+import type {
+  ContextQueue,
+  HandlerContext,
+  KeySelection,
+  KeysSelection,
+  TimerId,
+  TimerInput,
+} from './handler.ts'
 import { type Effects, Recording } from './recording.ts'
 
 export interface ContextParts {
@@ -123,24 +130,18 @@ class RecordingQueue implements ContextQueue {
     return this.#isThere(this.#parts.codec.identity(this.#queue.prefix, timer))
   }
 
-  async deleteAll(selection: KeySelection): Promise<number> {
+  async deleteAll(selection: KeySelection | KeysSelection): Promise<number> {
     this.#check(0)
-    const prefix = this.#parts.codec.prefix(this.#queue.prefix, selection?.key, selection?.namespace)
+    const prefixes = this.#parts.codec.prefixes(this.#queue.prefix, selection)
     const before = this.#recording.freeze()
-    const queue = this.#queue
-    this.#recording.calls.push({
-      kind: 'deleteAll',
-      isLarge: false,
-      queue,
-      prefix,
-      settle: undefined,
-      position: undefined,
-      answer: 0,
-    })
-    this.#recording.clear(prefix)
-    const there = await this.#identitiesIn(prefix, before)
-    this.#recording.count(there.length)
-    return there.length
+    for (const prefix of prefixes) {
+      this.#recording.calls.push(deleteAllCall(this.#queue, prefix, undefined))
+      this.#recording.clear(prefix)
+    }
+    const there = await Promise.all(prefixes.map((prefix) => this.#identitiesIn(prefix, before)))
+    const count = there.reduce((sum, { length }) => sum + length, 0)
+    this.#recording.count(count)
+    return count
   }
 
   async replace(timer: TimerInput): Promise<number[]> {

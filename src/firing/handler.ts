@@ -8,7 +8,7 @@ export interface ContextQueue<K = unknown, N = unknown, P = unknown> {
   register(timer: TimerInput<K, N, P>): Promise<boolean>
   registerMany(timers: Iterable<TimerInput<K, N, P>>): Promise<number>
   delete(timer: TimerId<K, N>): Promise<boolean>
-  deleteAll(selection: KeySelection<K, N>): Promise<number>
+  deleteAll(selection: KeySelection<K, N> | KeysSelection<K, N>): Promise<number>
   replace(timer: TimerInput<K, N, P>): Promise<number[]>
   has(timer: TimerId<K, N>): Promise<boolean>
 }
@@ -28,6 +28,12 @@ export interface TimerInput<K = unknown, N = unknown, P = unknown> extends Timer
 /** A key's timers, or those of a key in one namespace. */
 export interface KeySelection<K = unknown, N = unknown> {
   key: K
+  namespace?: N
+}
+
+/** The timers of many keys, or those of them in one namespace. */
+export interface KeysSelection<K = unknown, N = unknown> {
+  keys: Iterable<K>
   namespace?: N
 }
 

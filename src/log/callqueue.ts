@@ -166,7 +166,9 @@ export class CallQueue {
   }
 
   #compact(): void {
-    if (this.#undecided < this.#items.length && this.#undecided < COMPACT_ABOVE) return
+    const left = this.#items.length - this.#undecided
+    // A long queue is copied a few times, however long it is.
+    if (left > 0 && (this.#undecided < COMPACT_ABOVE || this.#undecided < left)) return
     this.#base += this.#undecided
     this.#items = this.#undecided === this.#items.length ? [] : this.#items.slice(this.#undecided)
     this.#next -= this.#undecided

@@ -85,6 +85,35 @@ export interface DeleteAllCall {
   answer: number
 }
 
+export function deleteAllCall(
+  queue: QueueState,
+  prefix: string,
+  settle: Settle<number> | undefined,
+): DeleteAllCall {
+  return { kind: 'deleteAll', queue, prefix, settle, isLarge: false, position: undefined, answer: 0 }
+}
+
+/** Settles once for some calls, with the sum of their answers. */
+export class SumSettle implements Settle<number> {
+  readonly #settle: Settle<number>
+  #left: number
+  #sum = 0
+
+  constructor(calls: number, settle: Settle<number>) {
+    this.#left = calls
+    this.#settle = settle
+  }
+
+  resolve(answer: number): void {
+    this.#sum += answer
+    if (--this.#left === 0) this.#settle.resolve(this.#sum)
+  }
+
+  reject(error: unknown): void {
+    this.#settle.reject(error)
+  }
+}
+
 /** replace: the other timers of a key and namespace go, this one stands, in one commit. */
 export interface ReplaceCall {
   readonly kind: 'replace'

@@ -18,6 +18,15 @@ export interface AnyTimer {
   payload?: unknown
 }
 
+/** A key, or many, in one namespace or in all. */
+export interface AnySelection {
+  key?: unknown
+  keys?: unknown
+  namespace?: unknown
+}
+
+const NAME_THE_KEY = 'name the key: { key, namespace? }, or many: { keys, namespace? }'
+
 export interface KeyGroupRange {
   start: number
   end: number
@@ -60,6 +69,24 @@ export class TimerCodec {
   prefix(queue: string, key: unknown, namespace?: unknown): string {
     const prefix = `${this.#keyText(queue, key)}\0`
     return namespace === undefined ? prefix : `${prefix}${this.namespace(namespace)}\0`
+  }
+
+  /** The prefixes of a selection's keys, each once, in the order in which they are stored: what lies together is read together. */
+  prefixes(queue: string, selection: AnySelection): string[] {
+    if (typeof selection !== 'object' || selection === null) throw invalidArgument(NAME_THE_KEY)
+    const { key, keys, namespace } = selection
+    if (keys === undefined) {
+      if (key === undefined) throw invalidArgument(NAME_THE_KEY)
+      return [this.prefix(queue, key, namespace)]
+    }
+    if (key !== undefined) throw invalidArgument('name a key, or many keys, not both')
+    if (typeof keys === 'string' || typeof (keys as Iterable<unknown>)?.[Symbol.iterator] !== 'function')
+      throw invalidArgument('keys must be an iterable of keys, such as an array of them')
+    const tail = namespace === undefined ? '\0' : `\0${this.namespace(namespace)}\0`
+    const prefixes: string[] = []
+    for (const each of keys as Iterable<unknown>) prefixes.push(this.#keyText(queue, each) + tail)
+    // Where astral characters are in play the engine's order is another one; it sorts what it is asked for.
+    return prefixes.sort().filter((prefix, i) => prefix !== prefixes[i - 1])
   }
 
   /** Queue, key group and key. */

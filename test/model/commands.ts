@@ -15,7 +15,7 @@ export interface Payload {
 }
 
 export interface Action {
-  call: 'register' | 'delete' | 'has' | 'replace' | 'deleteAll' | 'deleteKey' | 'registerMany'
+  call: 'register' | 'delete' | 'has' | 'replace' | 'deleteAll' | 'deleteKey' | 'deleteKeys' | 'registerMany'
   domain: Domain
   key: string
   namespace: string
@@ -70,6 +70,7 @@ const call = fc.constantFrom<Action['call']>(
   'has',
   'deleteAll',
   'deleteKey',
+  'deleteKeys',
 )
 const which = fc.nat({ max: 9 })
 
@@ -81,6 +82,7 @@ const outsideCall = fc.constantFrom<Action['call']>(
   'delete',
   'deleteAll',
   'deleteKey',
+  'deleteKeys',
 )
 
 function action(payload: fc.Arbitrary<Payload>, at: fc.Arbitrary<number>): fc.Arbitrary<Action> {

@@ -62,10 +62,12 @@ export class Oracle {
       },
       delete: (timer: Id) => timers.delete(nameOf(timer)),
       registerMany: (many: Id[]) => many.filter(queue.register).length,
-      deleteAll: ({ key, namespace }: Partial<Place>) =>
-        [...timers.values()]
-          .filter((timer) => timer.key === key && (namespace ?? timer.namespace) === timer.namespace)
-          .filter(queue.delete).length,
+      deleteAll: ({ key, keys, namespace }: Partial<Place> & { keys?: Iterable<string> }) => {
+        const all = new Set<string | undefined>(keys ?? [key])
+        return [...timers.values()]
+          .filter((timer) => all.has(timer.key) && (namespace ?? timer.namespace) === timer.namespace)
+          .filter(queue.delete).length
+      },
       replace: (timer: Id) => {
         const others = this.due(service, domain).filter(
           ({ key, namespace, timestamp }) =>

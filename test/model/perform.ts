@@ -16,7 +16,9 @@ export interface Queue {
   delete(timer: Id): Answer<boolean>
   has(timer: Id): Answer<boolean>
   replace(timer: Id & { payload?: Payload }): Answer<number[]>
-  deleteAll(selection: { key: string; namespace?: string }): Answer<number>
+  deleteAll(
+    selection: { key: string; namespace?: string } | { keys: Iterable<string>; namespace?: string },
+  ): Answer<number>
 }
 
 export interface Queues {
@@ -66,6 +68,12 @@ export function perform(
       return queue.deleteAll({ key, namespace })
     case 'deleteKey':
       return queue.deleteAll({ key })
+    case 'deleteKeys':
+      // With some that may be there, and one that never is; sometimes in a namespace.
+      return queue.deleteAll({
+        keys: [key, 'a', key, 'none', '😀'],
+        ...(action.at % 2 === 0 ? { namespace } : {}),
+      })
     case 'registerMany':
       return queue.registerMany(
         [0, 1, 1, 3].map((step) => ({

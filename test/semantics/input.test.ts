@@ -131,6 +131,9 @@ test('a selection that is none, and a bad limit', async () => {
       ['from', () => all(queue.list({ from: Number.NaN })), 'from'],
       ['to', () => all(queue.list({ to: 0.5 })), 'to'],
       ['deleteAll', () => queue.deleteAll({} as never), 'key'],
+      ['deleteAll keys', () => queue.deleteAll({ keys: 5 } as never), 'iterable'],
+      ['deleteAll keys of text', () => queue.deleteAll({ keys: 'abc' } as never), 'iterable'],
+      ['deleteAll both', () => queue.deleteAll({ key: 'a', keys: ['a'] } as never), 'not both'],
     )
   })
 })

@@ -201,6 +201,48 @@ test('deleteAll takes a key, or a key in one namespace, and says how many there 
   })
 })
 
+test('deleteAll takes many keys, in one namespace or in all, and says how many timers there were together', async () => {
+  await withStore({}, async (store) => {
+    const queue = await filled(store)
+    assert.is(await queue.deleteAll({ keys: ['none', 'a', 'b'], namespace: 'n' }), 3)
+    assert.is(await queue.deleteAll({ keys: [] }), 0)
+    assert.is(await queue.deleteAll({ keys: new Set(['a', 'ab']) }), 4)
+    assert.is(await queue.deleteAll({ keys: ['a', 'ab'] }), 0)
+    assert.equal(told(await all(queue.list({}))), ['b/@1'])
+    assert.is(await queue.deleteAll({ keys: ['b', 'b'] }), 1)
+  })
+})
+
+test('deleteAll of more keys than one commit holds is one step in the order of calls, whatever their order is', async () => {
+  await withStore({}, async (store, _, reopen) => {
+    const { eventTime } = await store.service('orders')
+    const keys = Array.from({ length: 5000 }, (_, i) => `k${(i * 3001) % 5000}`)
+    const timers = keys.map((key) => ({ key, timestamp: 1 }))
+    const many = Array.from({ length: 1500 }, (_, timestamp) => ({ key: 'k7', namespace: 'n', timestamp }))
+    await eventTime.registerMany([...timers, ...many])
+    await (await store.snapshot()).release()
+    const answers = await Promise.all([
+      eventTime.register({ key: 'k1', timestamp: 2 }),
+      eventTime.deleteAll({ keys: [...keys, 'none', 'k1'] }),
+      eventTime.register({ key: 'k1', timestamp: 2 }),
+      eventTime.registerMany(timers),
+      eventTime.deleteAll({ keys, namespace: '' }),
+    ])
+    assert.equal(answers, [true, 6501, true, 5000, 5001])
+    assert.is(eventTime.count, 0)
+    assert.is((await (await reopen()).service('orders')).eventTime.count, 0)
+  })
+})
+
+test('deleteAll of many keys begins nothing where one of them is refused', async () => {
+  await withStore({}, async (store) => {
+    const queue = await filled(store)
+    const refused = () => queue.deleteAll({ keys: ['a', 5 as never] })
+    await rejects(refused, 'TIDEMARK_INVALID_ARGUMENT', 'key')
+    assert.is(queue.count, 8)
+  })
+})
+
 test('deleteAll and registerMany take more than one commit holds, with nothing in between', async () => {
   await withStore({}, async (store, _, reopen) => {
     const { eventTime } = await store.service('orders')
