@@ -75,7 +75,7 @@ export const PREFIXES_PER_WALK = 16
 /** A seek of theirs that took longer is the last one on this thread. */
 export const LONG_SEEK_MS = 2
 /** Entries that one of them reads at once, at most, where what it looks for lies together. */
-export const MAX_PAGE_ENTRIES = 64
+export const MAX_PAGE_ENTRIES = 512
 /** Timers of one key that deleteAll and replace may find to share a commit with other calls. */
 export const MAX_SHARED_RANGE_TIMERS = 64
 /** Bytes of what they find together. */

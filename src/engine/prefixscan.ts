@@ -6,7 +6,7 @@
  *   as consecutive numbers do, share a trip. Where they do not, each takes one, of two entries.
  * - Between two trips the event loop has its turn.
  * - A seek walks over what was deleted and not merged yet, to whatever stands next, on the thread that asks. Once one took
- *   long the rest is read with iterators of their own, which begin in the thread pool.
+ *   long the others are made by iterators of their own, which begin in the thread pool.
  */
 import type { AbstractIterator, AbstractLevel } from 'abstract-level'
 import {
@@ -22,9 +22,14 @@ import type { Entry } from './engine.ts'
 type TextLevel = AbstractLevel<string | Buffer | Uint8Array, string, string>
 type TextIterator = AbstractIterator<TextLevel, string, string>
 
+const READING: object = { highWaterMarkBytes: SCAN_CHUNK_BYTES }
+
 /** Mostly there is one timer behind a prefix, and the next entry tells that there is no other. */
 const MIN_PAGE_ENTRIES = 2
-/** How many times as much is asked for as was wanted of the last pages: what lies together then mostly fits into one. */
+/** The share of a page that was wanted, from which on what lies together goes on, and how much more is asked for then. */
+const DENSE_SHARE = 0.75
+const DENSE_GROWTH = 4
+/** Else: how many times as much is asked for as was wanted of the last pages. */
 const PAGE_GROWTH = 1.5
 
 export interface PrefixLimits {
@@ -40,20 +45,16 @@ export async function scanPrefixes(
   nowMs = () => performance.now(),
 ): Promise<Entry[][]> {
   const found: Entry[][] = []
+  const seeks: Seeks = { nowMs, areLong: false }
   let characters = 0
   let hasFailed = false
-  let isSeekLong = false
   /** Reads what is behind some of the prefixes, one after the other, until all together is too much. */
   const walk = async (places: readonly number[]) => {
-    // Seeking costs a third of an iterator of its own for each.
-    const iterator: TextIterator = level.iterator({ highWaterMarkBytes: SCAN_CHUNK_BYTES } as object)
-    const pages = new Pages(iterator, limit, nowMs)
+    const pages = new Pages(level, limit, seeks)
     try {
       for (const place of places) {
         if (characters >= maxBytes || hasFailed) return
-        const prefix = prefixes[place]!
-        const entries = isSeekLong ? await readAlone(level, prefix, limit) : await pages.behind(prefix)
-        isSeekLong ||= pages.longestSeekMs > LONG_SEEK_MS
+        const entries = await pages.behind(prefixes[place]!)
         for (const [key, value] of entries) characters += key.length + value.length
         found[place] = entries
       }
@@ -61,7 +62,7 @@ export async function scanPrefixes(
       hasFailed = true
       throw error
     } finally {
-      await iterator.close()
+      await pages.close()
     }
   }
   const inOrder = Array.from(prefixes.keys())
@@ -77,25 +78,19 @@ export async function scanPrefixes(
   return found
 }
 
-/** The same with an iterator that begins at the prefix: its first read goes there, and not this thread. */
-async function readAlone(level: TextLevel, prefix: string, limit: number): Promise<Entry[]> {
-  const iterator: TextIterator = level.iterator({
-    gte: prefix,
-    highWaterMarkBytes: SCAN_CHUNK_BYTES,
-  } as object)
-  try {
-    return await new Pages(iterator, limit, () => 0, prefix).behind(prefix)
-  } finally {
-    await iterator.close()
-  }
+/** How the seeks of one scan go. */
+interface Seeks {
+  nowMs(): number
+  /** Once one took long, the others are left to the thread pool. */
+  areLong: boolean
 }
 
-/** Entries that were read with one iterator, from some place on, without a gap. */
+/** Entries that were read from some place on, without a gap. */
 class Pages {
-  readonly #iterator: TextIterator
+  readonly #level: TextLevel
   readonly #limit: number
-  readonly #nowMs: () => number
-  readonly #startsAt: string | undefined
+  readonly #seeks: Seeks
+  #iterator: TextIterator
   #page: Entry[] = []
   /** Index of the first entry behind the last prefix, or of the one after. */
   #at = 0
@@ -105,26 +100,26 @@ class Pages {
   #ask = MIN_PAGE_ENTRIES
   /** Entries of this page that were wanted. */
   #wanted = 0
-  longestSeekMs = 0
 
-  /** @param startsAt where the iterator begins. */
-  constructor(iterator: TextIterator, limit: number, nowMs: () => number, startsAt?: string) {
-    this.#nowMs = nowMs
-    this.#iterator = iterator
+  constructor(level: TextLevel, limit: number, seeks: Seeks) {
+    this.#level = level
     this.#limit = limit
-    this.#startsAt = startsAt
+    this.#seeks = seeks
+    this.#iterator = level.iterator(READING)
   }
 
   /** The first entries behind a prefix, up to the limit. */
   async behind(prefix: string): Promise<Entry[]> {
-    this.#moveTo(prefix)
+    if (!this.#holds(prefix)) await this.#begin(prefix)
+    this.#last = prefix
     const page = this.#page
     let end = this.#at
     for (;;) {
       while (end < page.length && end - this.#at < this.#limit && page[end]![0].startsWith(prefix)) end++
       if (end < page.length || this.#isEnd || end - this.#at === this.#limit) break
-      // What was wanted so far tells how long this may go on.
-      const more = await this.#iterator.nextv(Math.min(Math.max(this.#ask, this.#wanted), MAX_PAGE_ENTRIES))
+      // All of the page is wanted: that tells how long this may go on.
+      const ask = Math.max(this.#ask, page.length * DENSE_GROWTH)
+      const more = await this.#iterator.nextv(Math.min(ask, MAX_PAGE_ENTRIES))
       if (more.length === 0) this.#isEnd = true
       for (const entry of more) page.push(entry)
     }
@@ -132,31 +127,51 @@ class Pages {
     return page.slice(this.#at, end)
   }
 
-  /** Goes to the first entry that is not before a prefix: in this page, if it is there, or in a new one. */
-  #moveTo(prefix: string): void {
+  close(): Promise<void> {
+    return this.#iterator.close()
+  }
+
+  /** Goes to the first entry that is not before a prefix, if it is in this page. */
+  #holds(prefix: string): boolean {
     const page = this.#page
     const lastKey = page.at(-1)?.[0]
     if (
-      compareStored(this.#last, prefix) <= 0 &&
-      lastKey !== undefined &&
-      compareStored(prefix, lastKey) <= 0
+      lastKey === undefined ||
+      compareStored(this.#last, prefix) > 0 ||
+      compareStored(prefix, lastKey) > 0
     ) {
-      while (compareStored(page[this.#at]![0], prefix) < 0) this.#at++
-    } else {
-      const next = Math.floor((this.#ask + PAGE_GROWTH * this.#wanted + 1) / 2)
-      this.#ask = Math.min(Math.max(next, MIN_PAGE_ENTRIES), MAX_PAGE_ENTRIES)
-      if (prefix !== this.#startsAt) this.#seek(prefix)
-      this.#page = []
-      this.#at = 0
-      this.#wanted = 0
-      this.#isEnd = false
+      return false
     }
-    this.#last = prefix
+    while (compareStored(page[this.#at]![0], prefix) < 0) this.#at++
+    return true
   }
 
-  #seek(prefix: string): void {
-    const startMs = this.#nowMs()
+  /** Begins a new page where a prefix is. */
+  async #begin(prefix: string): Promise<void> {
+    const isDense =
+      this.#page.length > MIN_PAGE_ENTRIES - 1 && this.#wanted >= DENSE_SHARE * this.#page.length
+    const next = isDense
+      ? this.#ask * DENSE_GROWTH
+      : Math.floor((this.#ask + PAGE_GROWTH * this.#wanted + 1) / 2)
+    this.#ask = Math.min(Math.max(next, MIN_PAGE_ENTRIES), MAX_PAGE_ENTRIES)
+    this.#page = []
+    this.#at = 0
+    this.#wanted = 0
+    this.#isEnd = false
+    await this.#moveTo(prefix)
+  }
+
+  async #moveTo(prefix: string): Promise<void> {
+    const { nowMs, areLong } = this.#seeks
+    if (areLong) {
+      // Its first read goes there, and not this thread.
+      await this.#iterator.close()
+      this.#iterator = this.#level.iterator({ gte: prefix, ...READING })
+      return
+    }
+    // Seeking costs a third of an iterator of its own.
+    const startMs = nowMs()
     this.#iterator.seek(prefix)
-    this.longestSeekMs = Math.max(this.longestSeekMs, this.#nowMs() - startMs)
+    this.#seeks.areLong = nowMs() - startMs > LONG_SEEK_MS
   }
 }

@@ -115,9 +115,8 @@ export class IdentityTable {
     if (next !== NONE) this.#beforeOfKey[next - 1] = before
   }
 
-  /** Adds those of a key that are shown to `identities`; `part`: their part up to the NUL behind the key. */
-  collect(part: string, identities: string[]): void {
-    const hash = hashOf(part)
+  /** Adds those of a key that are shown to `identities`; `part`: their part up to the NUL behind the key; `hash`: its hash. */
+  collect(part: string, hash: number, identities: string[]): void {
     for (let at = this.#keyChains[hash & (this.room - 1)]!; at !== NONE; at = this.#nextOfKey[at - 1]!) {
       if (this.#keyHashes[at - 1] !== hash || !this.#arena.startsWith(this.#places[at - 1]!, part)) continue
       identities.push(this.#arena.text(this.#places[at - 1]!))

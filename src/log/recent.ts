@@ -110,8 +110,9 @@ export class RecentTimers implements Changes {
 
   changedOf(part: string): readonly string[] {
     const identities: string[] = []
-    this.#open.addIdentitiesOf(part, identities)
-    for (const table of this.#closed) table.addIdentitiesOf(part, identities)
+    const hash = hashOf(part)
+    this.#open.addIdentitiesOf(part, hash, identities)
+    for (const table of this.#closed) table.addIdentitiesOf(part, hash, identities)
     return identities
   }
 
@@ -122,7 +123,8 @@ export class RecentTimers implements Changes {
   knowsAll(prefix: string): boolean {
     const queue = prefix.slice(0, IDENTITY_QUEUE_END)
     const key = keyPart(prefix)
-    const parts = key === prefix ? [queue, key] : [queue, key, prefix]
+    // A text keeps its hash: the prefix itself is what was hashed already.
+    const parts = key === prefix ? [queue, prefix] : [queue, key, prefix]
     if (this.#open.knownParts.hasAny(parts)) return true
     for (const table of this.#closed) if (table.knownParts.hasAny(parts)) return true
     return false

@@ -182,9 +182,9 @@ export class RecentTable implements TimerTexts {
     return this.#values[id] === place && this.#later[id] === UNTOUCHED
   }
 
-  /** Adds the timers of a key to `identities`; `part`: their part up to the NUL behind the key. */
-  addIdentitiesOf(part: string, identities: string[]): void {
-    this.#identities.collect(part, identities)
+  /** Adds the timers of a key to `identities`; `part`: their part up to the NUL behind the key; `hash`: that part's. */
+  addIdentitiesOf(part: string, hash: number, identities: string[]): void {
+    this.#identities.collect(part, hash, identities)
   }
 
   /**

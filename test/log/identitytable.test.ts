@@ -89,7 +89,7 @@ test('identities are found by their text, and those that are shown by their key,
     for (const [identity, id] of numbers) assert.is(arena.text(table.place(id)), identity)
     for (const prefix of prefixes) {
       const found: string[] = []
-      table.collect(keyPart(prefix), found)
+      table.collect(keyPart(prefix), hashOf(keyPart(prefix)), found)
       const expected = [...shown].filter((identity) => identity.startsWith(prefix))
       assert.equal(found.sort(), expected.sort(), `seed ${seed + run}`)
     }

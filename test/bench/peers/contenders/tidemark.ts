@@ -1,10 +1,7 @@
 /** Tidemark itself, from its source: wall-clock timers, durable (fsync) and as fast as the page cache. */
 import { join } from 'node:path'
 import { type TimerService, TimerStore } from '../../../../src/index.ts'
-import { withInFlight } from '../../workload.ts'
 import type { Contender, Instance, Place } from '../contender.ts'
-
-const IN_FLIGHT = 1000
 
 async function open({ directory }: Place, durability: 'disk' | 'os'): Promise<Instance> {
   const location = join(directory, 'store')
@@ -22,15 +19,7 @@ async function open({ directory }: Place, durability: 'disk' | 'os'): Promise<In
     async schedule({ key, dueMs }) {
       await (queue ?? (await idle())).register({ key, timestamp: dueMs })
     },
-    async cancelAll(keys) {
-      const processingTime = await idle()
-      let cancelled = 0
-      await withInFlight(keys, IN_FLIGHT, async (key) => {
-        const deleted = await processingTime.deleteAll({ key })
-        cancelled += deleted
-      })
-      return cancelled
-    },
+    cancelAll: async (keys) => (await idle()).deleteAll({ keys }),
     async rest() {
       // A snapshot is read from the key spaces: nothing is in memory alone then.
       await (await store.snapshot()).release()
