@@ -218,15 +218,17 @@ export class Draft {
   }
 
   /** The identities behind a prefix that may stand: those read, and what the commits under way and this one changed. */
-  #identitiesIn(call: ContextCall, prefix: string): string[] {
+  #identitiesIn(call: ContextCall, prefix: string): readonly string[] {
     const part = keyPart(prefix)
-    const identities = new Set(this.#sources.range(call))
-    for (const changes of [...this.#sources.underWay, this.changes]) {
-      for (const identity of changes.changedOf(part)) {
-        if (identity.startsWith(prefix) && this.changes.get(identity) !== null) identities.add(identity)
-      }
+    const read = this.#sources.range(call)
+    const changed: string[] = []
+    const addFrom = (changes: Changes) => {
+      for (const identity of changes.changedOf(part))
+        if (identity.startsWith(prefix) && this.changes.get(identity) !== null) changed.push(identity)
     }
-    return [...identities]
+    this.#sources.underWay.forEach(addFrom)
+    addFrom(this.changes)
+    return changed.length === 0 ? read : [...new Set([...read, ...changed])]
   }
 
   purge(keys: readonly string[], retired: number): void {

@@ -6,7 +6,6 @@
  * - What hashes multiply by is drawn for each process: nobody can choose keys that all meet in one chain.
  */
 import { randomFillSync } from 'node:crypto'
-import { keyPart } from '../timer/identity.ts'
 import type { TextArena } from './textarena.ts'
 
 /** What one takes besides its text: eight numbers or so. */
@@ -25,12 +24,11 @@ function drawn(count: number): Int32Array {
 }
 
 /**
- * The hash of an identity, or of another text: a whole number below 2^32, whose lowest 17 bits are strongly universal
+ * The hash of an identity, or of another text, or of what it begins with: a whole number below 2^32, whose lowest 17 bits are strongly universal
  * (multilinear hashing: Lemire and Kaser, "Strongly universal string hashing is fast"). Whatever two texts are chosen, they
  * meet in a chain as seldom as two that were drawn.
  */
-export function hashOf(text: string): number {
-  const { length } = text
+export function hashOf(text: string, length = text.length): number {
   if (length >= keys.length) {
     const more = drawn(2 * length)
     more.set(keys)
@@ -84,13 +82,13 @@ export class IdentityTable {
     return undefined
   }
 
-  /** Adds one that is not there; it is found by its key. Returns its number. */
-  add(identity: string, hash: number): number {
+  /** Adds one that is not there; it is found by its key. `keyHash`: of its part up to the NUL behind the key. */
+  add(identity: string, hash: number, keyHash: number): number {
     if (this.#size === this.room) this.#grow()
     const id = this.#size++
     this.#places[id] = this.#arena.add(identity)
     this.#hashes[id] = hash
-    this.#keyHashes[id] = hashOf(keyPart(identity))
+    this.#keyHashes[id] = keyHash
     this.#link(id)
     this.show(id)
     return id
@@ -115,12 +113,21 @@ export class IdentityTable {
     if (next !== NONE) this.#beforeOfKey[next - 1] = before
   }
 
-  /** Adds those of a key that are shown to `identities`; `part`: their part up to the NUL behind the key; `hash`: its hash. */
-  collect(part: string, hash: number, identities: string[]): void {
-    for (let at = this.#keyChains[hash & (this.room - 1)]!; at !== NONE; at = this.#nextOfKey[at - 1]!) {
-      if (this.#keyHashes[at - 1] !== hash || !this.#arena.startsWith(this.#places[at - 1]!, part)) continue
-      identities.push(this.#arena.text(this.#places[at - 1]!))
-    }
+  /** The first of those of a key that are shown, or -1; `part`: their part up to the NUL behind the key; `hash`: its hash. */
+  firstOf(part: string, hash: number): number {
+    return this.#ofKey(part, hash, this.#keyChains[hash & (this.room - 1)]!)
+  }
+
+  /** The one behind `id` of the same key, or -1. */
+  nextOf(part: string, hash: number, id: number): number {
+    return this.#ofKey(part, hash, this.#nextOfKey[id]!)
+  }
+
+  #ofKey(part: string, hash: number, first: number): number {
+    for (let at = first; at !== NONE; at = this.#nextOfKey[at - 1]!)
+      if (this.#keyHashes[at - 1] === hash && this.#arena.startsWith(this.#places[at - 1]!, part))
+        return at - 1
+    return -1
   }
 
   /** Lets all go; there is as much room as before. The arena goes with it. */

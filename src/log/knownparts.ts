@@ -11,6 +11,7 @@ const PREFIX_BYTES = 64
 
 export class KnownParts {
   readonly #prefixes = new Set<string>()
+  readonly #queues = new Set<string>()
   /** Of each queue that is known: the highest timestamp that was put in the spaces since. */
   readonly #putHighs = new Map<QueueState, number>()
   #bytes = 0
@@ -29,15 +30,18 @@ export class KnownParts {
 
   /** Notes that a queue has no timers now. */
   addEmpty(queue: QueueState): void {
-    this.add(queue.prefix)
+    this.#queues.add(queue.prefix)
     this.#putHighs.set(queue, NOTHING_STORED)
   }
 
-  /** Whether all that stands behind any of these prefixes is known. */
-  hasAny(prefixes: readonly string[]): boolean {
-    if (this.#prefixes.size === 0) return false
-    for (const prefix of prefixes) if (this.#prefixes.has(prefix)) return true
-    return false
+  /** Whether all that stands behind a prefix of a key, or of a key and namespace, is known; not by its queue. */
+  has(prefix: string): boolean {
+    return this.#prefixes.size > 0 && this.#prefixes.has(prefix)
+  }
+
+  /** Whether all that stands in a queue is known. */
+  hasQueue(prefix: string): boolean {
+    return this.#queues.size > 0 && this.#queues.has(prefix)
   }
 
   /** Notes that a timer is put in the spaces. */
@@ -55,6 +59,7 @@ export class KnownParts {
 
   clear(): void {
     this.#prefixes.clear()
+    this.#queues.clear()
     this.#putHighs.clear()
     this.#bytes = 0
   }

@@ -15,11 +15,10 @@ import {
   MAX_SHARED_RANGES_BYTES,
   SCAN_CHUNK_ENTRIES,
 } from '../limits.ts'
-import { keyPart } from '../timer/identity.ts'
 import type { StoredTimer } from '../timer/stored.ts'
 import type { Taken } from './callqueue.ts'
 import type { Call, ContextCall, RangeCall } from './calls.ts'
-import type { RecentTimers } from './recent.ts'
+import { NOTHING_BEHIND, type RecentRange, type RecentTimers } from './recent.ts'
 import { NOTHING_STORED, type QueueState } from './state.ts'
 
 /** What stood of a timer when it was asked for: a recent one, a value of the space; null: it did not stand. */
@@ -106,7 +105,7 @@ export async function readFor(engine: Engine, taken: Taken, recent: RecentTimers
 
 /** The ranges that were read. */
 class Ranges {
-  readonly identities = new Map<Call, string[]>()
+  readonly identities = new Map<Call, readonly string[]>()
   /** What was found of each timer in them, and of what a replace registers. */
   readonly found = new Map<string, Found>()
   /** Index behind the last call that can be decided. */
@@ -117,28 +116,22 @@ class Ranges {
   }
 
   /** `recent`: what was recent when the entries were read. Once it is spilled nothing else tells of it. */
-  add(call: RangeCall, entries: readonly Entry[], recent: ReadonlyMap<string, Found> = NOTHING_RECENT): void {
-    const identities = [...recent.keys()]
-    for (const [identity, standing] of recent) this.found.set(identity, standing)
-    for (const [identity, value] of entries) {
-      if (recent.has(identity)) continue
-      identities.push(identity)
-      this.found.set(identity, value)
-    }
-    this.identities.set(call, identities)
+  add(call: RangeCall, entries: readonly Entry[], recent: RecentRange = NOTHING_BEHIND): void {
+    const { identities, standings } = recent
+    for (let i = 0; i < identities.length; i++) this.found.set(identities[i]!, standings[i]!)
+    if (entries.length > 0) {
+      const known = identities.length === 0 ? undefined : new Set(identities)
+      const all = [...identities]
+      for (const [identity, value] of entries) {
+        if (known?.has(identity)) continue
+        all.push(identity)
+        this.found.set(identity, value)
+      }
+      this.identities.set(call, all)
+    } else this.identities.set(call, identities)
     // What it registers lies in its range, all of which was read.
     if (call.kind === 'replace' && !this.found.has(call.identity)) this.found.set(call.identity, null)
   }
-}
-
-const NOTHING_RECENT: ReadonlyMap<string, Found> = new Map()
-
-/** What is recent behind a prefix: what stands, or that it went. */
-function recentBehind(recent: RecentTimers, prefix: string): ReadonlyMap<string, Found> {
-  const standings = new Map<string, Found>()
-  for (const identity of recent.changedOf(keyPart(prefix)))
-    if (identity.startsWith(prefix)) standings.set(identity, recent.get(identity)!)
-  return standings
 }
 
 /** Reads ranges that are mostly short, and finds out how many calls can share the commit. */
@@ -148,12 +141,12 @@ async function readShort(
   recent: RecentTimers,
   ranges: Ranges,
 ): Promise<void> {
-  const fresh = short.map(({ call: { prefix } }) => recentBehind(recent, prefix))
+  const fresh = short.map(({ call: { prefix } }) => recent.behind(prefix))
   const found = await scanShort(engine, short, recent)
   let timers = 0
   for (const [i, { call, at }] of short.entries()) {
     const entries = found[i]
-    const count = Math.max(entries?.length ?? 0, fresh[i]!.size)
+    const count = Math.max(entries?.length ?? 0, fresh[i]!.identities.length)
     timers += count
     const isTooLong = entries !== undefined && count > MAX_SHARED_RANGE_TIMERS
     if (entries !== undefined && !isTooLong && (at === 0 || timers <= MAX_COMMIT_EVENTS)) {

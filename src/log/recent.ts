@@ -31,6 +31,7 @@ import { hashOf } from './identitytable.ts'
 import { GONE, RecentTable, type SpilledSlice } from './recenttable.ts'
 import { markSpilled } from './spillmark.ts'
 import type { QueueState } from './state.ts'
+import { TableBits, TableFilter } from './tablefilter.ts'
 
 /** What a batch takes along of a spill. */
 export interface Spilled extends SpilledSlice {
@@ -43,14 +44,26 @@ export interface Spilled extends SpilledSlice {
 /** What stands of a timer, or nothing; undefined: nothing recent tells. */
 export type StandingOf = (identity: string) => StoredTimer | null | undefined
 
+/** Timers behind a prefix, each with what stands of it, or null where it went. */
+export interface RecentRange {
+  identities: string[]
+  standings: (StoredTimer | null)[]
+}
+
+export const NOTHING_BEHIND: RecentRange = { identities: [], standings: [] }
+
 const NO_SLICE: SpilledSlice = { timers: 0, characters: 0, removedTimers: 0, removedCharacters: 0 }
 
 export class RecentTimers implements Changes {
   /** Of a table. */
   readonly #maxBytes: number
   readonly #maxLogCharacters: number
+  readonly #bits = new TableBits()
+  /** The tables that may know an identity, or something of a key. */
+  readonly #ofIdentity = new TableFilter()
+  readonly #ofKey = new TableFilter()
   /** The one that is filled. */
-  #open = new RecentTable()
+  #open = this.#begun(new RecentTable())
   /** Those that are full, oldest first; the first `#written` are in batches that are on their way. */
   #closed: RecentTable[] = []
   #written = 0
@@ -78,8 +91,10 @@ export class RecentTimers implements Changes {
   /** Whether it tells of a timer, that it stands or that it went. */
   knows(identity: string): boolean {
     const hash = hashOf(identity)
-    if (this.#open.knows(identity, hash)) return true
-    for (const table of this.#closed) if (table.knows(identity, hash)) return true
+    const tables = this.#ofIdentity.tables(hash)
+    if ((tables & this.#open.bit) !== 0 && this.#open.knows(identity, hash)) return true
+    for (const table of this.#closed)
+      if ((tables & table.bit) !== 0 && table.knows(identity, hash)) return true
     return false
   }
 
@@ -109,11 +124,30 @@ export class RecentTimers implements Changes {
   }
 
   changedOf(part: string): readonly string[] {
-    const identities: string[] = []
+    return this.behind(part).identities
+  }
+
+  /** What it tells of the timers behind a prefix (a key, or a key and namespace): that they stand, or went. */
+  behind(prefix: string): RecentRange {
+    const part = keyPart(prefix)
     const hash = hashOf(part)
-    this.#open.addIdentitiesOf(part, hash, identities)
-    for (const table of this.#closed) table.addIdentitiesOf(part, hash, identities)
-    return identities
+    const tables = this.#ofKey.tables(hash)
+    if (tables === 0) return NOTHING_BEHIND
+    const range: RecentRange = { identities: [], standings: [] }
+    let known: Set<string> | undefined
+    const hear = (identity: string, value: string) => {
+      if (!identity.startsWith(prefix) || known?.has(identity)) return
+      range.identities.push(identity)
+      range.standings.push(standingFrom(value)!)
+    }
+    for (let i = this.#closed.length; i >= 0; i--) {
+      const table = this.#closed[i] ?? this.#open
+      if ((tables & table.bit) === 0) continue
+      // Newer tables were asked before.
+      if (range.identities.length > 0) known = new Set(range.identities)
+      table.eachOf(part, hash, hear)
+    }
+    return range
   }
 
   /**
@@ -123,10 +157,14 @@ export class RecentTimers implements Changes {
   knowsAll(prefix: string): boolean {
     const queue = prefix.slice(0, IDENTITY_QUEUE_END)
     const key = keyPart(prefix)
-    // A text keeps its hash: the prefix itself is what was hashed already.
-    const parts = key === prefix ? [queue, prefix] : [queue, key, prefix]
-    if (this.#open.knownParts.hasAny(parts)) return true
-    for (const table of this.#closed) if (table.knownParts.hasAny(parts)) return true
+    const tables = this.#ofKey.tables(hashOf(key))
+    for (let i = this.#closed.length; i >= 0; i--) {
+      const { bit, knownParts } = this.#closed[i] ?? this.#open
+      if (knownParts.hasQueue(queue)) return true
+      if ((tables & bit) === 0) continue
+      // A text keeps its hash: the prefix itself is what was hashed already.
+      if (knownParts.has(prefix) || (key !== prefix && knownParts.has(key))) return true
+    }
     return false
   }
 
@@ -144,20 +182,35 @@ export class RecentTimers implements Changes {
       if (!('queue' in event) || event.atOnce) continue
       const hash = hashOf(event.identity)
       if ((event.kind === 'delete' || event.kind === 'fire') && this.#removeWhereItIs(event, hash)) continue
-      open.add(event, hash)
+      this.#add(event, hash, true)
       if (event.kind !== 'register') this.#touchedLater(event, hash, this.#closed.length)
     }
-    for (const prefix of knownPrefixes) open.knownParts.add(prefix)
+    for (const prefix of knownPrefixes) {
+      open.knownParts.add(prefix)
+      this.#ofKey.add(hashOf(keyPart(prefix)), open.bit)
+    }
     for (const { queue, totals: after } of totals) if (after.count === 0) open.knownParts.addEmpty(queue)
     open.committed(version, logCharacters)
     if (this.#fullness(open) > 1) this.#closeOpen()
   }
 
+  #add(event: TimerEvent, hash: number, isNew: boolean): void {
+    const { identity } = event
+    const keyHash = hashOf(identity, identity.indexOf('\0') + 1)
+    const { bit } = this.#open
+    this.#open.add(event, hash, keyHash, isNew)
+    this.#ofIdentity.add(hash, bit)
+    this.#ofKey.add(keyHash, bit)
+  }
+
   /** Removes a timer from the full table that tells of it, if that has not put it yet: then nobody ever puts it. */
   #removeWhereItIs(event: TimerEvent, hash: number): boolean {
-    if (this.#closed.length === 0 || this.#open.knows(event.identity, hash)) return false
+    const tables = this.#ofIdentity.tables(hash)
+    if (tables === 0 || this.#closed.length === 0) return false
+    if ((tables & this.#open.bit) !== 0 && this.#open.knows(event.identity, hash)) return false
     for (let i = this.#closed.length - 1; i >= 0; i--) {
-      const isRemoved = this.#closed[i]!.removeUnspilled(event, hash)
+      const table = this.#closed[i]!
+      const isRemoved = (tables & table.bit) === 0 ? undefined : table.removeUnspilled(event, hash)
       if (isRemoved === undefined) continue
       if (isRemoved) this.#touchedLater(event, hash, i)
       return isRemoved
@@ -166,8 +219,12 @@ export class RecentTimers implements Changes {
   }
 
   /** Tells the oldest tables of a timer that was changed or removed after them. */
-  #touchedLater({ identity, kind }: TimerEvent, hash: number, tables: number): void {
-    for (let i = 0; i < tables; i++) this.#closed[i]!.touchedLater(identity, hash, kind !== 'payload')
+  #touchedLater({ identity, kind }: TimerEvent, hash: number, count: number): void {
+    const tables = this.#ofIdentity.tables(hash)
+    for (let i = 0; i < count; i++) {
+      const table = this.#closed[i]!
+      if ((tables & table.bit) !== 0) table.touchedLater(identity, hash, kind !== 'payload')
+    }
   }
 
   /**
@@ -175,7 +232,7 @@ export class RecentTimers implements Changes {
    * so much that it should be spilled before more is added.
    */
   readAgain(version: number, events: Iterable<TimerEvent>, logCharacters: number): boolean {
-    for (const event of events) this.#open.add(event, hashOf(event.identity), false)
+    for (const event of events) this.#add(event, hashOf(event.identity), false)
     this.#open.committed(version, logCharacters)
     return this.#open.bytes > this.#maxBytes
   }
@@ -195,9 +252,21 @@ export class RecentTimers implements Changes {
   #closeOpen(): void {
     if (this.#open.newestVersion === 0) return
     this.#closed.push(this.#open)
-    this.#open = this.#spare ?? new RecentTable()
+    this.#open = this.#begun(this.#spare ?? new RecentTable())
     this.#spare = undefined
     this.#countToSpill()
+  }
+
+  #begun(table: RecentTable): RecentTable {
+    table.bit = this.#bits.take()
+    return table
+  }
+
+  /** Ends a table: it is asked no more. */
+  #ended({ bit }: RecentTable): void {
+    if (!this.#bits.release(bit)) return
+    this.#ofIdentity.remove(bit)
+    this.#ofKey.remove(bit)
   }
 
   #countToSpill(): void {
@@ -273,6 +342,7 @@ export class RecentTimers implements Changes {
     if (table === undefined) return undefined
     // Batches are written in order.
     this.#closed.shift()
+    this.#ended(table)
     this.#written--
     this.#spilledTables++
     if (this.#closed.length === 0 || !this.#closed[0]!.isBegun) table.knownParts.spilledLast()
@@ -287,7 +357,8 @@ export class RecentTimers implements Changes {
 
   /** Lets the memory go that tables had: there is nothing to do for a while. */
   #shrink(): void {
-    this.#open = new RecentTable()
+    this.#ended(this.#open)
+    this.#open = this.#begun(new RecentTable())
     this.#spare = undefined
   }
 
@@ -321,9 +392,12 @@ export class RecentTimers implements Changes {
 
   #newest(identity: string): string | undefined {
     const hash = hashOf(identity)
-    let value = this.#open.find(identity, hash)
+    const tables = this.#ofIdentity.tables(hash)
+    if (tables === 0) return undefined
+    let value = (tables & this.#open.bit) === 0 ? undefined : this.#open.find(identity, hash)
     for (let i = this.#closed.length - 1; value === undefined && i >= 0; i--) {
-      value = this.#closed[i]!.find(identity, hash)
+      const table = this.#closed[i]!
+      if ((tables & table.bit) !== 0) value = table.find(identity, hash)
     }
     return value
   }

@@ -73,12 +73,15 @@ export class RecentTable implements TimerTexts {
   readonly knownParts = new KnownParts()
   /** The queues that its commits touched, by what begins their identities. */
   readonly #queues = new Map<string, QueueState>()
+  #lastQueue: QueueState | undefined
   /** Whether what it tells of may be in the spaces, for the log was read again. */
   #isReadAgain = false
   #logCharacters = 0
   /** What is to go from below, that no slice has told of. */
   #removedTimers = 0
   #removedCharacters = 0
+  /** What stands for it in the filters of all tables (tablefilter.ts). */
+  bit = 0
   /** The newest commit that it knows. */
   newestVersion = 0
   /** The next timer to spill, once that is begun. */
@@ -140,6 +143,7 @@ export class RecentTable implements TimerTexts {
     this.#due.clear()
     this.knownParts.clear()
     this.#queues.clear()
+    this.#lastQueue = undefined
     this.#isReadAgain = false
     this.#logCharacters = 0
     this.#removedTimers = 0
@@ -182,19 +186,23 @@ export class RecentTable implements TimerTexts {
     return this.#values[id] === place && this.#later[id] === UNTOUCHED
   }
 
-  /** Adds the timers of a key to `identities`; `part`: their part up to the NUL behind the key; `hash`: that part's. */
-  addIdentitiesOf(part: string, hash: number, identities: string[]): void {
-    this.#identities.collect(part, hash, identities)
+  /** Hears of each timer of a key, with its value, or GONE; `part`: up to the NUL behind the key; `hash`: that part's. */
+  eachOf(part: string, hash: number, hear: (identity: string, value: string) => void): void {
+    const identities = this.#identities
+    for (let id = identities.firstOf(part, hash); id >= 0; id = identities.nextOf(part, hash, id)) {
+      const place = this.#values[id]!
+      hear(this.identity(id), place === WENT ? GONE : this.value(place))
+    }
   }
 
   /**
-   * `hash`: the identity's; `isNew`: what the event registers is nowhere below; where the log is read again, nobody knows.
+   * `hash`: the identity's; `keyHash`: that of its part up to the NUL behind the key; `isNew`: what the event registers is nowhere below; where the log is read again, nobody knows.
    */
-  add(event: TimerEvent, hash: number, isNew = true): void {
+  add(event: TimerEvent, hash: number, keyHash: number, isNew = true): void {
     const { identity, queue, timestamp, timer, kind } = event
     if (!isNew) this.#isReadAgain = true
-    this.#queues.set(queue.prefix, queue)
-    const id = this.#numberOf(identity, hash)
+    if (queue !== this.#lastQueue) this.#noteQueue(queue)
+    const id = this.#numberOf(identity, hash, keyHash)
     const before = this.#values[id]!
     if (kind === 'delete' || kind === 'fire') {
       invariant(before !== WENT, 'a timer went twice')
@@ -213,11 +221,16 @@ export class RecentTable implements TimerTexts {
     if (before >= FIRST_PLACE) due.remove()
   }
 
+  #noteQueue(queue: QueueState): void {
+    this.#queues.set(queue.prefix, queue)
+    this.#lastQueue = queue
+  }
+
   /** The number of a timer; one that it knew nothing of is found by its key from now on. */
-  #numberOf(identity: string, hash: number): number {
+  #numberOf(identity: string, hash: number, keyHash: number): number {
     const known = this.#identities.find(identity, hash)
     if (known === undefined) {
-      const id = this.#identities.add(identity, hash)
+      const id = this.#identities.add(identity, hash, keyHash)
       if (id >= this.#values.length) this.#grow()
       this.#values[id] = UNKNOWN
       this.#below[id] = NOT_BELOW

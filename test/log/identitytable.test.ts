@@ -4,7 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { hashOf, IdentityTable } from '../../src/log/identitytable.ts'
 import { FIRST_PLACE, TextArena } from '../../src/log/textarena.ts'
-import { keyPart, keyPrefix, queuePrefix } from '../../src/timer/identity.ts'
+import { keyPrefix, queuePrefix } from '../../src/timer/identity.ts'
 import { encodeTimestamp } from '../../src/timer/text.ts'
 import { randomFrom, seed } from '../support/random.ts'
 
@@ -80,7 +80,7 @@ test('identities are found by their text, and those that are shown by their key,
       const identity = `${prefix}\0${encodeTimestamp(below(500))}`
       const known = table.find(identity, hashOf(identity))
       assert.is(known, numbers.get(identity))
-      if (known === undefined) numbers.set(identity, table.add(identity, hashOf(identity)))
+      if (known === undefined) numbers.set(identity, table.add(identity, hashOf(identity), hashOf(prefix)))
       else if (shown.has(identity)) table.hide(known)
       else table.show(known)
       if (!shown.delete(identity)) shown.add(identity)
@@ -89,7 +89,9 @@ test('identities are found by their text, and those that are shown by their key,
     for (const [identity, id] of numbers) assert.is(arena.text(table.place(id)), identity)
     for (const prefix of prefixes) {
       const found: string[] = []
-      table.collect(keyPart(prefix), hashOf(keyPart(prefix)), found)
+      const hash = hashOf(prefix)
+      for (let id = table.firstOf(prefix, hash); id >= 0; id = table.nextOf(prefix, hash, id))
+        found.push(arena.text(table.place(id)))
       const expected = [...shown].filter((identity) => identity.startsWith(prefix))
       assert.equal(found.sort(), expected.sort(), `seed ${seed + run}`)
     }
