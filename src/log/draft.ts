@@ -222,13 +222,15 @@ export class Draft {
     const part = keyPart(prefix)
     const read = this.#sources.range(call)
     const changed: string[] = []
-    const addFrom = (changes: Changes) => {
-      for (const identity of changes.changedOf(part))
-        if (identity.startsWith(prefix) && this.changes.get(identity) !== null) changed.push(identity)
-    }
-    this.#sources.underWay.forEach(addFrom)
-    addFrom(this.changes)
+    for (const changes of this.#sources.underWay) this.#addChanged(changes, part, prefix, changed)
+    this.#addChanged(this.changes, part, prefix, changed)
     return changed.length === 0 ? read : [...new Set([...read, ...changed])]
+  }
+
+  /** Adds what some changes tell of behind a prefix, and this commit did not remove. */
+  #addChanged(changes: Changes, part: string, prefix: string, changed: string[]): void {
+    for (const identity of changes.changedOf(part))
+      if (identity.startsWith(prefix) && this.changes.get(identity) !== null) changed.push(identity)
   }
 
   purge(keys: readonly string[], retired: number): void {

@@ -134,18 +134,9 @@ export class RecentTimers implements Changes {
     const tables = this.#ofKey.tables(hash)
     if (tables === 0) return NOTHING_BEHIND
     const range: RecentRange = { identities: [], standings: [] }
-    let known: Set<string> | undefined
-    const hear = (identity: string, value: string) => {
-      if (!identity.startsWith(prefix) || known?.has(identity)) return
-      range.identities.push(identity)
-      range.standings.push(standingFrom(value)!)
-    }
     for (let i = this.#closed.length; i >= 0; i--) {
       const table = this.#closed[i] ?? this.#open
-      if ((tables & table.bit) === 0) continue
-      // Newer tables were asked before.
-      if (range.identities.length > 0) known = new Set(range.identities)
-      table.eachOf(part, hash, hear)
+      if ((tables & table.bit) !== 0) addFrom(table, part, hash, prefix, range)
     }
     return range
   }
@@ -400,6 +391,18 @@ export class RecentTimers implements Changes {
       if ((tables & table.bit) !== 0) value = table.find(identity, hash)
     }
     return value
+  }
+}
+
+/** Adds what a table tells of a range, but for what newer ones told. */
+function addFrom(table: RecentTable, part: string, hash: number, prefix: string, range: RecentRange): void {
+  const { identities, standings } = range
+  const known = identities.length === 0 ? undefined : new Set(identities)
+  for (let id = table.firstOf(part, hash); id >= 0; id = table.nextOf(part, hash, id)) {
+    const identity = table.identity(id)
+    if (!identity.startsWith(prefix) || known?.has(identity)) continue
+    identities.push(identity)
+    standings.push(standingFrom(table.valueOf(id))!)
   }
 }
 

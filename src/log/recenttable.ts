@@ -160,8 +160,13 @@ export class RecentTable implements TimerTexts {
   /** The value of a timer; GONE: it went; undefined: the table does not know it. `hash`: the identity's. */
   find(identity: string, hash: number): string | undefined {
     const id = this.#known(identity, hash)
-    if (id === undefined) return undefined
-    return this.#values[id] === WENT ? GONE : this.value(this.#values[id]!)
+    return id === undefined ? undefined : this.valueOf(id)
+  }
+
+  /** The value of a timer that it tells of; GONE: it went. */
+  valueOf(id: number): string {
+    const place = this.#values[id]!
+    return place === WENT ? GONE : this.value(place)
   }
 
   /** The number of a timer that it tells of. */
@@ -186,13 +191,14 @@ export class RecentTable implements TimerTexts {
     return this.#values[id] === place && this.#later[id] === UNTOUCHED
   }
 
-  /** Hears of each timer of a key, with its value, or GONE; `part`: up to the NUL behind the key; `hash`: that part's. */
-  eachOf(part: string, hash: number, hear: (identity: string, value: string) => void): void {
-    const identities = this.#identities
-    for (let id = identities.firstOf(part, hash); id >= 0; id = identities.nextOf(part, hash, id)) {
-      const place = this.#values[id]!
-      hear(this.identity(id), place === WENT ? GONE : this.value(place))
-    }
+  /** The first timer of a key that it tells of, or -1; `part`: up to the NUL behind the key; `hash`: that part's. */
+  firstOf(part: string, hash: number): number {
+    return this.#identities.firstOf(part, hash)
+  }
+
+  /** The next one of the same key, or -1. */
+  nextOf(part: string, hash: number, id: number): number {
+    return this.#identities.nextOf(part, hash, id)
   }
 
   /**
