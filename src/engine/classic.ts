@@ -17,7 +17,7 @@ import type { Engine, EngineBatch, Entry, LevelTables, ScanRange } from './engin
 import { END } from './keyspaces.ts'
 import { LogNames } from './lognames.ts'
 import { restoreManifest } from './manifest.ts'
-import { type PrefixLimits, scanPrefixes } from './prefixscan.ts'
+import { type PageHint, type PrefixLimits, scanPrefixes } from './prefixscan.ts'
 import { levelsOf, parseTables, type Table } from './tables.ts'
 
 type TextLevel = AbstractLevel<string | Buffer | Uint8Array, string, string>
@@ -112,6 +112,7 @@ function isClassic(level: unknown): boolean {
 export class LevelEngine implements Engine {
   readonly #level: TextLevel
   readonly #logNames: LogNames | undefined
+  readonly #pageHint: PageHint = { entries: 0 }
 
   /** @param logNames of a level whose logs are files. */
   constructor(level: TextLevel, logNames?: LogNames) {
@@ -176,7 +177,7 @@ export class LevelEngine implements Engine {
   }
 
   scanPrefixes(prefixes: readonly string[], limits: PrefixLimits): Promise<Entry[][]> {
-    return scanPrefixes(this.#level, prefixes, limits).catch(rethrow)
+    return scanPrefixes(this.#level, prefixes, limits, this.#pageHint).catch(rethrow)
   }
 
   async flush(): Promise<void> {

@@ -32,6 +32,11 @@ const DENSE_GROWTH = 4
 /** Else: how many times as much is asked for as was wanted of the last pages. */
 const PAGE_GROWTH = 1.5
 
+/** How many entries a page of the last scan would have asked for next: a long row of keys is looked for in many scans. */
+export interface PageHint {
+  entries: number
+}
+
 export interface PrefixLimits {
   limit: number
   maxBytes: number
@@ -42,6 +47,7 @@ export async function scanPrefixes(
   level: TextLevel,
   prefixes: readonly string[],
   { limit, maxBytes }: PrefixLimits,
+  hint: PageHint = { entries: MIN_PAGE_ENTRIES },
   nowMs = () => performance.now(),
 ): Promise<Entry[][]> {
   const found: Entry[][] = []
@@ -50,7 +56,8 @@ export async function scanPrefixes(
   let hasFailed = false
   /** Reads what is behind some of the prefixes, one after the other, until all together is too much. */
   const walk = async (places: readonly number[]) => {
-    const pages = new Pages(level, limit, seeks)
+    // One entry more tells where the last one ends.
+    const pages = new Pages(level, limit, seeks, Math.min(hint.entries, places.length + 1))
     try {
       for (const place of places) {
         if (characters >= maxBytes || hasFailed) return
@@ -58,6 +65,7 @@ export async function scanPrefixes(
         for (const [key, value] of entries) characters += key.length + value.length
         found[place] = entries
       }
+      hint.entries = pages.nextAsk
     } catch (error) {
       hasFailed = true
       throw error
@@ -97,11 +105,13 @@ class Pages {
   #last = ''
   /** Whether there is nothing behind the page. */
   #isEnd = false
-  #ask = MIN_PAGE_ENTRIES
+  #ask: number
   /** Entries of this page that were wanted. */
   #wanted = 0
 
-  constructor(level: TextLevel, limit: number, seeks: Seeks) {
+  /** @param ask how many entries the first page asks for. */
+  constructor(level: TextLevel, limit: number, seeks: Seeks, ask: number) {
+    this.#ask = Math.max(ask, MIN_PAGE_ENTRIES)
     this.#level = level
     this.#limit = limit
     this.#seeks = seeks
@@ -146,14 +156,20 @@ class Pages {
     return true
   }
 
-  /** Begins a new page where a prefix is. */
-  async #begin(prefix: string): Promise<void> {
-    const isDense =
-      this.#page.length > MIN_PAGE_ENTRIES - 1 && this.#wanted >= DENSE_SHARE * this.#page.length
+  /** How many entries the next page asks for. */
+  get nextAsk(): number {
+    const { length } = this.#page
+    if (length === 0) return this.#ask
+    const isDense = length >= MIN_PAGE_ENTRIES && this.#wanted >= DENSE_SHARE * length
     const next = isDense
       ? this.#ask * DENSE_GROWTH
       : Math.floor((this.#ask + PAGE_GROWTH * this.#wanted + 1) / 2)
-    this.#ask = Math.min(Math.max(next, MIN_PAGE_ENTRIES), MAX_PAGE_ENTRIES)
+    return Math.min(Math.max(next, MIN_PAGE_ENTRIES), MAX_PAGE_ENTRIES)
+  }
+
+  /** Begins a new page where a prefix is. */
+  async #begin(prefix: string): Promise<void> {
+    this.#ask = this.nextAsk
     this.#page = []
     this.#at = 0
     this.#wanted = 0

@@ -18,11 +18,14 @@ export interface Changes {
   changedOf(part: string): readonly string[]
 }
 
+const NOTHING: readonly string[] = []
+
 /** The changes of one commit. It knows no commit before: whoever keeps one keeps no chain of them. */
 export class CommitChanges implements Changes {
   readonly #events: readonly CommitEvent[]
   #standing: Map<string, StoredTimer | null> | undefined
   #firesOnly = true
+  #removesOnly = true
   /** Changed identities by the prefix of their key; made when a range is first asked for. */
   #byKey: Map<string, string[]> | undefined
 
@@ -42,12 +45,18 @@ export class CommitChanges implements Changes {
 
   changedOf(part: string): readonly string[] {
     this.#byKey ??= groupByKey(this.#all().keys())
-    return this.#byKey.get(part) ?? []
+    return this.#byKey.get(part) ?? NOTHING
+  }
+
+  /** Those of them that it may leave there. */
+  leftOf(part: string): readonly string[] {
+    return this.#removesOnly ? NOTHING : this.changedOf(part)
   }
 
   /** What an event, the last one, makes of a timer. */
   note(kind: TimerEvent['kind'], identity: string, standing: StoredTimer | null): void {
     if (kind !== 'fire') this.#firesOnly = false
+    if (standing !== null) this.#removesOnly = false
     if (this.#standing !== undefined || !this.#firesOnly) this.#all().set(identity, standing)
     if (this.#byKey !== undefined) addByKey(this.#byKey, identity)
   }

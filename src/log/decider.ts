@@ -59,7 +59,7 @@ export class Decider {
   decide(
     taken: Taken,
     reads: CallReads,
-    underWay: readonly Changes[],
+    underWay: readonly CommitChanges[],
     touching: readonly Changes[],
   ): { decided: DecidedCommit; calls: readonly Call[] } {
     const { state, retention, engine, recent, parse } = this.#parts

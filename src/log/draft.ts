@@ -13,7 +13,7 @@ import { identityTimestamp, keyPart } from '../timer/identity.ts'
 import { makeStored, type StoredTimer } from '../timer/stored.ts'
 import { encodeCount } from '../timer/text.ts'
 import type { ContextCall, FireCall, ReplaceCall, TimerCall } from './calls.ts'
-import { type Changes, CommitChanges, type Standing } from './changes.ts'
+import { CommitChanges, type Standing } from './changes.ts'
 import { DraftServices } from './draftservices.ts'
 import type { Commit, CommitEvent } from './events.ts'
 import type { QueueState, StoreState } from './state.ts'
@@ -35,7 +35,7 @@ export interface DraftSources {
   /** The identities behind a call's prefix, in the store and recent: those that are under way may be among them, or not. */
   range(call: ContextCall): readonly string[]
   /** What the commits under way change. */
-  underWay: readonly Changes[]
+  underWay: readonly CommitChanges[]
 }
 
 export class Draft {
@@ -228,8 +228,8 @@ export class Draft {
   }
 
   /** Adds what some changes tell of behind a prefix, and this commit did not remove. */
-  #addChanged(changes: Changes, part: string, prefix: string, changed: string[]): void {
-    for (const identity of changes.changedOf(part))
+  #addChanged(changes: CommitChanges, part: string, prefix: string, changed: string[]): void {
+    for (const identity of changes.leftOf(part))
       if (identity.startsWith(prefix) && this.changes.get(identity) !== null) changed.push(identity)
   }
 

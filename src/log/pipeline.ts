@@ -15,7 +15,7 @@ import { TidemarkError } from '../errors.ts'
 import { reached } from '../steps.ts'
 import { CallQueue, type Taken } from './callqueue.ts'
 import { answerCall, type Call, needsLongRange } from './calls.ts'
-import type { Changes } from './changes.ts'
+import type { CommitChanges } from './changes.ts'
 import { type DecidedCommit, Decider } from './decider.ts'
 import type { Commit } from './events.ts'
 import { type CallReads, noReads, readFor } from './reads.ts'
@@ -156,8 +156,8 @@ export class CommitPipeline {
   }
 
   /** Changes of the commits that are decided and not durable yet, newest first. */
-  #changesUnderWay(exceptFires = false): Changes[] {
-    const changes: Changes[] = []
+  #changesUnderWay(exceptFires = false): CommitChanges[] {
+    const changes: CommitChanges[] = []
     for (const underWay of [this.#prepared, this.#writing]) {
       // A timer that was fired is not fired again: a drain alone looks nothing up among its own removals.
       if (underWay !== undefined && !(exceptFires && underWay.changes.firesOnly))
@@ -261,7 +261,7 @@ export class CommitPipeline {
     }
   }
 
-  #decide(taken: Taken, reads: CallReads, underWay: Changes[]): ReturnType<Decider['decide']> {
+  #decide(taken: Taken, reads: CallReads, underWay: CommitChanges[]): ReturnType<Decider['decide']> {
     reached('commit.beforeDecide')
     const decided = this.#decider.decide(taken, reads, underWay, this.#changesUnderWay(true))
     reached('commit.afterDecide')

@@ -57,7 +57,8 @@ test('each prefix gets its entries, whatever order they are in, how often, and w
       return below(3) === 0 ? name : `${name}\0`
     })
     const limit = 1 + below(70)
-    const found = await scanPrefixes(level, prefixes, { ...everything, limit })
+    const hint = { entries: below(600) }
+    const found = await scanPrefixes(level, prefixes, { ...everything, limit }, hint)
     const expected = prefixes.map((prefix) => behind(prefix, limit))
     assert.equal(found, expected, `SEED=${seed}, run ${run}`)
   }
@@ -101,12 +102,13 @@ test('a failed read fails all, and leaves no iterator open', async () => {
 test('keys that lie together share trips; those that do not take one each', async () => {
   const keys = numbered(20_000)
   const { level, trips } = await levelOf(new Map(keys.map((key) => [key, 1])))
-  const tripsFor = async (asked: readonly string[]) => {
+  const tripsFor = async (asked: readonly string[], hint = { entries: 0 }) => {
     trips.count = 0
     const found = await scanPrefixes(
       level,
       asked.map((key) => `${key}\0`),
       everything,
+      hint,
       () => 0,
     )
     assert.is(found.flat().length, asked.length)
@@ -114,6 +116,18 @@ test('keys that lie together share trips; those that do not take one each', asyn
   }
   const together = await tripsFor(keys.slice(5000, 6000))
   assert.ok(together < 30, `${together} trips for 1,000 keys in a row`)
+  const hint = { entries: 0 }
+  await tripsFor(keys.slice(5000, 6000), hint)
+  const goingOn = await tripsFor(keys.slice(6000, 7000), hint)
+  assert.ok(goingOn <= 8, `${goingOn} trips for the next 1,000`)
+  const apartAfterwards = await tripsFor(
+    keys.filter((_, i) => i % 20 === 0),
+    hint,
+  )
+  assert.ok(
+    apartAfterwards <= 1000 && hint.entries === 2,
+    `${apartAfterwards} trips, ${hint.entries} entries`,
+  )
   const inGroups = await tripsFor(keys.filter((_, i) => i % 160 < 8))
   assert.ok(inGroups < 300, `${inGroups} trips for 125 groups of 8 keys`)
   const apart = await tripsFor(keys.filter((_, i) => i % 20 === 0))
@@ -138,7 +152,7 @@ test('a seek that takes long, past what was deleted, is the last one on this thr
     return one
   }) as never
   const prefixes = keys.map((key) => `${key}\0`)
-  const found = await scanPrefixes(level, prefixes, everything, () => nowMs)
+  const found = await scanPrefixes(level, prefixes, everything, undefined, () => nowMs)
   assert.equal(
     found,
     prefixes.map((prefix) => behind(prefix, everything.limit)),
