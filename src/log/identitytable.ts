@@ -24,9 +24,9 @@ function drawn(count: number): Int32Array {
 }
 
 /**
- * The hash of an identity, or of another text, or of what it begins with: a whole number below 2^32, whose lowest 17 bits are strongly universal
- * (multilinear hashing: Lemire and Kaser, "Strongly universal string hashing is fast"). Whatever two texts are chosen, they
- * meet in a chain as seldom as two that were drawn.
+ * The hash of an identity, of another text, or of what one begins with: a whole number below 2^32, whose lowest 17 bits are
+ * strongly universal (multilinear hashing: Lemire and Kaser, "Strongly universal string hashing is fast"). Whatever two
+ * texts are chosen, they meet in a chain as seldom as two that were drawn.
  */
 export function hashOf(text: string, length = text.length): number {
   if (length >= keys.length) {
@@ -113,7 +113,7 @@ export class IdentityTable {
     if (next !== NONE) this.#beforeOfKey[next - 1] = before
   }
 
-  /** The first of those of a key that are shown, or -1; `part`: their part up to the NUL behind the key; `hash`: its hash. */
+  /** The first one of a key that is shown, or -1; `part`: up to the NUL behind the key; `hash`: that part's. */
   firstOf(part: string, hash: number): number {
     return this.#ofKey(part, hash, this.#keyChains[hash & (this.room - 1)]!)
   }

@@ -18,7 +18,8 @@ import {
 import type { StoredTimer } from '../timer/stored.ts'
 import type { Taken } from './callqueue.ts'
 import type { Call, ContextCall, RangeCall } from './calls.ts'
-import { NOTHING_BEHIND, type RecentRange, type RecentTimers } from './recent.ts'
+import type { RecentTimers } from './recent.ts'
+import { NOTHING_BEHIND, type RecentRange } from './recenttables.ts'
 import { NOTHING_STORED, type QueueState } from './state.ts'
 
 /** What stood of a timer when it was asked for: a recent one, a value of the space; null: it did not stand. */

@@ -202,7 +202,8 @@ export class RecentTable implements TimerTexts {
   }
 
   /**
-   * `hash`: the identity's; `keyHash`: that of its part up to the NUL behind the key; `isNew`: what the event registers is nowhere below; where the log is read again, nobody knows.
+   * `hash`: the identity's; `keyHash`: that of its part up to the NUL behind the key; `isNew`: what the event registers is
+   * nowhere below; where the log is read again, nobody knows.
    */
   add(event: TimerEvent, hash: number, keyHash: number, isNew = true): void {
     const { identity, queue, timestamp, timer, kind } = event

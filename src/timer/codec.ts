@@ -71,7 +71,7 @@ export class TimerCodec {
     return namespace === undefined ? prefix : `${prefix}${this.namespace(namespace)}\0`
   }
 
-  /** The prefixes of a selection's keys, each once, in the order in which they are stored: what lies together is read together. */
+  /** The prefixes of a selection's keys, each once, as they are stored: what lies together is read together. */
   prefixes(queue: string, selection: AnySelection): string[] {
     if (typeof selection !== 'object' || selection === null) throw invalidArgument(NAME_THE_KEY)
     const { key, keys, namespace } = selection
