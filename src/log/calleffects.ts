@@ -29,20 +29,30 @@ export class CallEffects {
   /** The identities and the prefixes of both, by the key that they are about; made when it is first asked for. */
   #namesByKey: Map<string, Set<string>> | undefined
   #indexedTo = 0
+  /** Above this many effects those of decided calls are forgotten. */
+  #maxEffects = MAX_INDEXED_EFFECTS
 
   /** Indexes the calls from the sequence number `first` on; the first of `calls` has the number `base`. */
   index(calls: readonly Call[], base: number, first: number): void {
-    if (this.#effects.size + this.#ranges.size > MAX_INDEXED_EFFECTS) {
+    const isFull = this.#size > this.#maxEffects
+    if (isFull) {
       this.forget()
       this.#indexedTo = 0
     }
     const start = Math.max(first, this.#indexedTo) - base
     for (let i = start; i < calls.length; i++) this.#indexCall(calls[i]!, base + i, 1)
     this.#indexedTo = base + calls.length
+    // Where that many wait, forgetting what is decided makes room again only after as many more.
+    if (isFull) this.#maxEffects = Math.max(MAX_INDEXED_EFFECTS, 2 * this.#size)
+  }
+
+  get #size(): number {
+    return this.#effects.size + this.#ranges.size
   }
 
   forget(): void {
-    if (this.#effects.size + this.#ranges.size === 0) return
+    if (this.#size === 0) return
+    this.#maxEffects = MAX_INDEXED_EFFECTS
     this.#effects.clear()
     this.#ranges.clear()
     this.#namesByKey = undefined
