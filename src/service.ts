@@ -112,14 +112,14 @@ export class TimerQueue<K = string, N = string, P = undefined> {
 
   /**
    * Removes every timer of a key, or of each of many keys; with a namespace, those in it. Resolves with how many there
-   * were. Many keys at once are several times as fast as a call for each, and nothing comes in between.
+   * were. Many keys at once are about twice as fast as a call for each, and nothing comes in between.
    */
   deleteAll(selection: KeySelection<K, N> | KeysSelection<K, N>): Promise<number> {
     return this.#call((settle: Settle<number>) => {
       const { codec, pipeline } = this.#parts
       const queue = this.#queue
       const prefixes = codec.prefixes(queue.prefix, selection)
-      if (prefixes.length === 0) settle.resolve(0)
+      if (prefixes.length === 0) pipeline.barrier().then(() => settle.resolve(0), settle.reject)
       const each = prefixes.length === 1 ? settle : new SumSettle(prefixes.length, settle)
       for (const prefix of prefixes) pipeline.submit(deleteAllCall(queue, prefix, each))
     })

@@ -127,7 +127,7 @@ class Pages {
     for (;;) {
       while (end < page.length && end - this.#at < this.#limit && page[end]![0].startsWith(prefix)) end++
       if (end < page.length || this.#isEnd || end - this.#at === this.#limit) break
-      // All of the page is wanted: that tells how long this may go on.
+      // It goes on behind the page's end: what lies there is mostly wanted, too.
       const ask = Math.max(this.#ask, page.length * DENSE_GROWTH)
       const more = await this.#iterator.nextv(Math.min(ask, MAX_PAGE_ENTRIES))
       if (more.length === 0) this.#isEnd = true

@@ -15,14 +15,7 @@ import { prefixEnd } from '../log/reads.ts'
 import type { QueueState, ServiceState } from '../log/state.ts'
 import type { TimerCodec } from '../timer/codec.ts'
 import { identityTimestamp } from '../timer/identity.ts'
-import type {
-  ContextQueue,
-  HandlerContext,
-  KeySelection,
-  KeysSelection,
-  TimerId,
-  TimerInput,
-} from './handler.ts'
+import type { ContextQueue, HandlerContext, KeySelection, TimerId, TimerInput } from './handler.ts'
 import { type Effects, Recording } from './recording.ts'
 
 export interface ContextParts {
@@ -130,18 +123,15 @@ class RecordingQueue implements ContextQueue {
     return this.#isThere(this.#parts.codec.identity(this.#queue.prefix, timer))
   }
 
-  async deleteAll(selection: KeySelection | KeysSelection): Promise<number> {
+  async deleteAll(selection: KeySelection): Promise<number> {
     this.#check(0)
-    const prefixes = this.#parts.codec.prefixes(this.#queue.prefix, selection)
+    const prefix = this.#parts.codec.prefix(this.#queue.prefix, selection?.key, selection?.namespace)
     const before = this.#recording.freeze()
-    for (const prefix of prefixes) {
-      this.#recording.calls.push(deleteAllCall(this.#queue, prefix, undefined))
-      this.#recording.clear(prefix)
-    }
-    const there = await Promise.all(prefixes.map((prefix) => this.#identitiesIn(prefix, before)))
-    const count = there.reduce((sum, { length }) => sum + length, 0)
-    this.#recording.count(count)
-    return count
+    this.#recording.calls.push(deleteAllCall(this.#queue, prefix, undefined))
+    this.#recording.clear(prefix)
+    const there = await this.#identitiesIn(prefix, before)
+    this.#recording.count(there.length)
+    return there.length
   }
 
   async replace(timer: TimerInput): Promise<number[]> {

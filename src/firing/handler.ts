@@ -8,7 +8,7 @@ export interface ContextQueue<K = unknown, N = unknown, P = unknown> {
   register(timer: TimerInput<K, N, P>): Promise<boolean>
   registerMany(timers: Iterable<TimerInput<K, N, P>>): Promise<number>
   delete(timer: TimerId<K, N>): Promise<boolean>
-  deleteAll(selection: KeySelection<K, N> | KeysSelection<K, N>): Promise<number>
+  deleteAll(selection: KeySelection<K, N>): Promise<number>
   replace(timer: TimerInput<K, N, P>): Promise<number[]>
   has(timer: TimerId<K, N>): Promise<boolean>
 }

@@ -79,7 +79,7 @@ export class RecentTimers implements Changes {
   }
 
   changedOf(part: string): readonly string[] {
-    return this.behind(part).identities
+    return this.#tables.identitiesOf(part)
   }
 
   /** What it tells of the timers behind a prefix (a key, or a key and namespace): that they stand, or went. */

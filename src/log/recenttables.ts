@@ -141,6 +141,20 @@ export class RecentTables {
     return false
   }
 
+  /** The identities of a key that they tell of, perhaps twice; `part`: up to the NUL behind the key. */
+  identitiesOf(part: string): string[] {
+    const hash = hashOf(part)
+    const tables = this.#ofKey.tables(hash)
+    const identities: string[] = []
+    if (tables === 0) return identities
+    for (const table of this.#all) {
+      if ((tables & table.bit) === 0) continue
+      for (let id = table.firstOf(part, hash); id >= 0; id = table.nextOf(part, hash, id))
+        identities.push(table.identity(id))
+    }
+    return identities
+  }
+
   /** What they tell of the timers behind a prefix (a key, or a key and namespace). */
   behind(prefix: string): RecentRange {
     const part = keyPart(prefix)

@@ -67,8 +67,11 @@ export class TimerCodec {
 
   /** The prefix of every timer of a key, or of a key and a namespace. */
   prefix(queue: string, key: unknown, namespace?: unknown): string {
-    const prefix = `${this.#keyText(queue, key)}\0`
-    return namespace === undefined ? prefix : `${prefix}${this.namespace(namespace)}\0`
+    return this.#keyText(queue, key) + this.#prefixTail(namespace)
+  }
+
+  #prefixTail(namespace: unknown): string {
+    return namespace === undefined ? '\0' : `\0${this.namespace(namespace)}\0`
   }
 
   /** The prefixes of a selection's keys, each once, as they are stored: what lies together is read together. */
@@ -82,7 +85,7 @@ export class TimerCodec {
     if (key !== undefined) throw invalidArgument('name a key, or many keys, not both')
     if (typeof keys === 'string' || typeof (keys as Iterable<unknown>)?.[Symbol.iterator] !== 'function')
       throw invalidArgument('keys must be an iterable of keys, such as an array of them')
-    const tail = namespace === undefined ? '\0' : `\0${this.namespace(namespace)}\0`
+    const tail = this.#prefixTail(namespace)
     const prefixes: string[] = []
     for (const each of keys as Iterable<unknown>) prefixes.push(this.#keyText(queue, each) + tail)
     // Where astral characters are in play the engine's order is another one; it sorts what it is asked for.

@@ -99,6 +99,36 @@ test('a failed read fails all, and leaves no iterator open', async () => {
   await memory.close()
 })
 
+test('a read that fails after a seek took long fails all, and leaves no iterator open', async () => {
+  const { level } = await levelOf(new Map(numbered(100).map((key) => [key, 1])))
+  const memory = level as MemoryLevel<string, string>
+  const iterator = memory.iterator
+  let nowMs = 0
+  let open = 0
+  memory.iterator = ((options: { gte?: string }) => {
+    const one = iterator(options as never)
+    const close = one.close.bind(one)
+    open++
+    one.close = () => {
+      open--
+      return close()
+    }
+    if (options.gte?.includes('50')) one.nextv = () => Promise.reject(new Error('injected'))
+    return one
+  }) as never
+  const scanned = scanPrefixes(level, numbered(100), everything, undefined, () => {
+    nowMs += 2 * LONG_SEEK_MS
+    return nowMs
+  })
+  let message = ''
+  await scanned.catch((error: Error) => {
+    message = error.message
+  })
+  assert.is(message, 'injected')
+  assert.is(open, 0)
+  await memory.close()
+})
+
 test('keys that lie together share trips; those that do not take one each', async () => {
   const keys = numbered(20_000)
   const { level, trips } = await levelOf(new Map(keys.map((key) => [key, 1])))

@@ -46,6 +46,19 @@ test('texts of one and of two bytes a character come back as they were, one by o
   }
 })
 
+test('a text of two bytes a character comes back also where a chunk has room for half of it', () => {
+  for (let gap = 0; gap < 150; gap += 4) {
+    const arena = new TextArena()
+    // With the header of each, and what is before the first, so much of the first chunk is left.
+    const filler = 'x'.repeat(MIB - FIRST_PLACE * 4 - 4 - gap)
+    const wide = `${'a'.repeat(30)}\u2603${'b'.repeat(30)}`
+    const texts = [filler, wide, 'behind it', wide]
+    const places = texts.map((text) => arena.add(text))
+    assert.ok(texts.every((text, i) => arena.text(places[i]!) === text))
+    assert.ok(arena.startsWith(places[1]!, wide, true))
+  }
+})
+
 test('an arena takes little more than its texts, and the same again when it was cleared', () => {
   const arena = new TextArena()
   const text = 'x'.repeat(60)

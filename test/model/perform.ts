@@ -69,6 +69,8 @@ export function perform(
     case 'deleteKey':
       return queue.deleteAll({ key })
     case 'deleteKeys':
+      // A handler names one key at a time.
+      if (by !== undefined) return queue.deleteAll({ key })
       // With some that may be there, and one that never is; sometimes in a namespace.
       return queue.deleteAll({
         keys: [key, 'a', key, 'none', '😀'],

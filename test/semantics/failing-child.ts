@@ -63,6 +63,8 @@ const calls: Record<string, () => unknown> = {
   registerMany: () => orders.eventTime.registerMany([timer]),
   delete: () => orders.eventTime.delete(timer),
   deleteAll: () => orders.eventTime.deleteAll({ key: 'k' }),
+  deleteAllOfMany: () => orders.eventTime.deleteAll({ keys: ['k', 'l'] }),
+  deleteAllOfNone: () => orders.eventTime.deleteAll({ keys: [] }),
   replace: () => orders.processingTime.replace(timer),
   has: () => orders.eventTime.has(timer),
   next: () => orders.eventTime.next(),

@@ -96,13 +96,6 @@ test('10. a context answers exactly: what stands, what the handler did before, i
             await eventTime.deleteAll({ key: 'there' }),
             await eventTime.deleteAll({ key: 'there' }),
           ],
-          [
-            'all of many',
-            await eventTime.registerMany([there, { ...there, timestamp: 51 }, { ...there, key: 'more' }]),
-            await eventTime.deleteAll({ keys: ['there', 'more', 'there', 'many'], namespace: 'n' }),
-            await eventTime.deleteAll({ keys: ['there', 'more', 'there', 'many'] }),
-            await eventTime.deleteAll({ keys: ['there', 'more'] }),
-          ],
           ['called outside', await eventTime.has({ key: 'outside', timestamp: 70 })],
         )
       },
@@ -111,7 +104,6 @@ test('10. a context answers exactly: what stands, what the handler did before, i
       { key: 'a', timestamp: 1 },
       { key: 'there', timestamp: 50 },
       { key: 'there', namespace: 'n', timestamp: 51 },
-      { key: 'many', namespace: 'n', timestamp: 52 },
     ])
     const advanced = orders.advanceWatermark(1)
     void orders.eventTime.register({ key: 'outside', timestamp: 70 })
@@ -125,7 +117,6 @@ test('10. a context answers exactly: what stands, what the handler did before, i
       ['replaced', [1]],
       ['replaced again', []],
       ['all of one', 2, 0],
-      ['all of many', 3, 1, 3, 0],
       ['called outside', true],
     ])
     const left = (await all(orders.eventTime.list({}))).map(({ key, timestamp, payload }) => [
