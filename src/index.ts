@@ -34,13 +34,12 @@ export type {
   ContextQueue,
   HandlerContext,
   KeySelection,
-  KeysSelection,
   TimerId,
   TimerInput,
 } from './firing/handler.ts'
 export type { StoreStats } from './log/stats.ts'
 export type { Durability, EngineOptions, StoreOptions } from './options.ts'
-export type { ListSelection, Timer, TimerQueue, TimerService } from './service.ts'
+export type { KeysSelection, ListSelection, Timer, TimerQueue, TimerService } from './service.ts'
 export type { Snapshot, SnapshotFilter, SnapshotTimer } from './snapshot/snapshot.ts'
 export type { Finding } from './snapshot/verify.ts'
 export { TimerStore } from './store.ts'

@@ -11,7 +11,7 @@ import {
   requireTimestamp,
   type TidemarkError,
 } from './errors.ts'
-import type { KeySelection, KeysSelection, TimerId, TimerInput } from './firing/handler.ts'
+import type { KeySelection, TimerId, TimerInput } from './firing/handler.ts'
 import type { ServiceFiring } from './firing/service.ts'
 import { MAX_TIMESTAMP, MIN_TIMESTAMP } from './limits.ts'
 import { deleteAllCall, type Settle, SumSettle, type TimerCall, UserTimerCall } from './log/calls.ts'
@@ -28,6 +28,12 @@ export interface Timer<K = string, N = string, P = undefined> {
   /** Milliseconds since the epoch. */
   timestamp: number
   payload: P
+}
+
+/** The timers of many keys, or those of them in one namespace. */
+export interface KeysSelection<K = string, N = string> {
+  keys: Iterable<K>
+  namespace?: N
 }
 
 /** What `list` is narrowed to; timestamps with both ends included. */

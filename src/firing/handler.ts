@@ -31,12 +31,6 @@ export interface KeySelection<K = unknown, N = unknown> {
   namespace?: N
 }
 
-/** The timers of many keys, or those of them in one namespace. */
-export interface KeysSelection<K = unknown, N = unknown> {
-  keys: Iterable<K>
-  namespace?: N
-}
-
 export interface HandlerContext<K = unknown, N = unknown, P = unknown> {
   readonly eventTime: ContextQueue<K, N, P>
   readonly processingTime: ContextQueue<K, N, P>

@@ -4,6 +4,7 @@
  * - Commits fill the open table. Closed ones are kept oldest first; only the oldest ever ends.
  * - A filter names the tables that may know an identity or a key, so that most are not asked.
  */
+import { invariant } from '../errors.ts'
 import { IDENTITY_QUEUE_END, keyPart } from '../timer/identity.ts'
 import { type StoredTimer, storedIn } from '../timer/stored.ts'
 import { compareDue, type DuePosition, type RecentDue } from './dueruns.ts'
@@ -50,6 +51,7 @@ export class RecentTables {
 
   /** Lets the open table's memory go, where it has nothing. */
   renewOpen(): void {
+    invariant(this.#open.newestVersion === 0, 'a table that tells of something was let go')
     this.#ended(this.#open)
     this.#open = this.#begun(new RecentTable())
   }
