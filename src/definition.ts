@@ -90,11 +90,10 @@ export type AnyDefinition = ServiceSchemas & {
 const SCHEMAS = ['key', 'namespace', 'payload'] as const
 const FUNCTIONS = ['onEventTime', 'onProcessingTime', 'migrate'] as const
 const KNOWN = new Set<string>([...SCHEMAS, ...FUNCTIONS])
-const LONE_SURROGATE = /\p{Surrogate}/u
 
 /** Checks a service's name and definition; returns its schemas as text. Throws TIDEMARK_INVALID_ARGUMENT. */
 export function checkDefinition(name: string, definition: AnyDefinition): string {
-  if (typeof name !== 'string' || name === '' || LONE_SURROGATE.test(name)) {
+  if (typeof name !== 'string' || name === '' || !name.isWellFormed()) {
     throw invalidArgument(`a service's name must be a string that is not empty, not ${JSON.stringify(name)}`)
   }
   if (utf8Length(name) > MAX_SERVICE_NAME_BYTES) {

@@ -52,8 +52,6 @@ export function recordOf({ line, fields }: ImportLine): ImportRecord {
   }
 }
 
-const LONE_SURROGATE = /\p{Surrogate}/u
-
 type Fields = ImportLine['fields']
 type Refuse = (problem: string) => never
 
@@ -129,7 +127,7 @@ function timerRecord(fields: Fields, refuse: Refuse): ImportRecord {
 
 function serviceName(value: unknown, refuse: Refuse): string {
   if (typeof value !== 'string' || value === '') return refuse('service must be the name of one')
-  if (LONE_SURROGATE.test(value)) refuse('the name of a service may have no half of a surrogate pair')
+  if (!value.isWellFormed()) refuse('the name of a service may have no half of a surrogate pair')
   // What is being converted goes on to be.
   const isReserved = value.startsWith(RESERVED_NAME_PREFIX) && ownerOf(value) === value
   if (isReserved) refuse(`the name of a service may not begin with '${RESERVED_NAME_PREFIX}'`)

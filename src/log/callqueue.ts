@@ -7,7 +7,7 @@
  * - A call that one commit cannot hold (registerMany, deleteAll) stays at the front until its last slice.
  * - What the undecided calls will make of a timer is indexed only when somebody asks, each call once.
  */
-import { MAX_COMMIT_CHARACTERS, MAX_COMMIT_EVENTS } from '../limits.ts'
+import { MAX_COMMIT_CHARACTERS, MAX_COMMIT_EVENTS, MIN_PARTED_CALLS } from '../limits.ts'
 import { CallEffects, type Undecided } from './calleffects.ts'
 import { type Call, type CutCall, isRangeCall, needsLongRange, type ReadCall } from './calls.ts'
 
@@ -62,8 +62,11 @@ export class CallQueue {
     return call
   }
 
-  /** The calls of the next commit. `alone`: nothing is under way, so ranges of the store can be read. */
-  take(alone: boolean): Taken {
+  /**
+   * The calls of the next commit. `alone`: nothing is under way, so ranges of the store can be read. `parted`: of many, half
+   * of those that wait.
+   */
+  take(alone: boolean, parted = false): Taken {
     const taken: Taken = {
       calls: [],
       last: undefined,
@@ -72,11 +75,8 @@ export class CallQueue {
     }
     let events = 0
     let characters = 0
-    while (
-      this.#next < this.#items.length &&
-      events < MAX_COMMIT_EVENTS &&
-      characters < MAX_COMMIT_CHARACTERS
-    ) {
+    const maxEvents = parted ? this.#eventsOfHalf : MAX_COMMIT_EVENTS
+    while (this.#next < this.#items.length && events < maxEvents && characters < MAX_COMMIT_CHARACTERS) {
       const call = this.#items[this.#next]!
       if (call.kind === 'cut' || call.kind === 'read' || (!alone && needsLongRange(call))) break
       const isLarge = isRangeCall(call) && call.isLarge
@@ -107,6 +107,12 @@ export class CallQueue {
       if (call.kind === 'register' || call.kind === 'replace') characters += call.payload.length
     }
     return taken
+  }
+
+  get #eventsOfHalf(): number {
+    const waiting = this.#items.length - this.#next
+    if (waiting < MIN_PARTED_CALLS) return MAX_COMMIT_EVENTS
+    return Math.min(Math.ceil(waiting / 2), MAX_COMMIT_EVENTS)
   }
 
   /** Gives back what was taken from the index `end` on: the next commit takes it again. */

@@ -18,6 +18,7 @@ import { answerCall, type Call, needsLongRange } from './calls.ts'
 import type { CommitChanges } from './changes.ts'
 import { type DecidedCommit, Decider } from './decider.ts'
 import type { Commit } from './events.ts'
+import { CommitPace } from './pace.ts'
 import { type CallReads, noReads, readFor } from './reads.ts'
 import type { RecentTimers, Spilled } from './recent.ts'
 import type { LogRetention } from './retention.ts'
@@ -40,6 +41,8 @@ export interface PipelineParts {
   /** Hears of every slice that was spilled. */
   onSpilled?(spilled: Spilled): void
   onFailed(error: TidemarkError): void
+  /** For how long something takes. */
+  nowMs?(): number
 }
 
 /** A commit on its way, with the calls it answers. */
@@ -53,6 +56,7 @@ export class CommitPipeline {
   readonly #queue = new CallQueue()
   /** What stands at a moment, whatever is under way. */
   readonly standings: Standings
+  readonly #pace: CommitPace
   #reading = false
   /** What was read, and waits for a free place to be decided. */
   #decideNext: (() => void) | undefined
@@ -67,6 +71,7 @@ export class CommitPipeline {
 
   constructor(parts: PipelineParts) {
     this.#parts = parts
+    this.#pace = new CommitPace(parts.nowMs)
     this.standings = new Standings({
       engine: parts.engine,
       recent: parts.recent,
@@ -185,8 +190,8 @@ export class CommitPipeline {
         return
       }
       if (nothingUnderWay && this.#startRead()) return
-      const taken = this.#queue.take(nothingUnderWay)
-      if (taken.calls.length > 0) void this.#readAndDecide(taken)
+      const taken = this.#queue.take(nothingUnderWay, nothingUnderWay && this.#pace.isDiskFaster)
+      if (taken.calls.length > 0) void this.#readAndDecide(taken, nothingUnderWay)
     } catch (error) {
       this.fail(error)
     }
@@ -231,8 +236,9 @@ export class CommitPipeline {
     return true
   }
 
-  async #readAndDecide(taken: Taken): Promise<void> {
+  async #readAndDecide(taken: Taken, alone: boolean): Promise<void> {
     this.#reading = true
+    const begunMs = this.#pace.nowMs()
     try {
       const underWay = this.#changesUnderWay()
       reached('commit.beforeRead')
@@ -252,6 +258,7 @@ export class CommitPipeline {
       }
       if (this.#failure !== undefined) throw this.#failure
       const decided = this.#decide(taken, reads, underWay)
+      if (alone) this.#pace.decided(begunMs)
       this.#reading = false
       this.#advance(decided)
     } catch (error) {
@@ -279,8 +286,12 @@ export class CommitPipeline {
     reached('commit.beforeWrite')
     // What only spills is on disk, too, before the next one is written: a loss of power could keep that alone, behind a gap
     // in LevelDB's log, and whoever opens it would find damage.
+    const begunMs = this.#pace.nowMs()
     this.#parts.engine.write(underWay.batch, this.#parts.flushToDisk).then(
-      () => this.#onWritten(underWay),
+      () => {
+        this.#pace.written(begunMs)
+        this.#onWritten(underWay)
+      },
       (error) => this.fail(error),
     )
   }

@@ -20,7 +20,6 @@ export interface TextCodec {
 const JSON_MARK = '\u0001'
 const STRING_MARK = '\u0001"'
 const QUOTE = 34
-const LONE_SURROGATE = /\p{Surrogate}/u
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 
@@ -38,7 +37,7 @@ export function canonicalJson(value: unknown): string {
 }
 
 function refuseLoneSurrogate(text: string): void {
-  if (LONE_SURROGATE.test(text)) throw invalidArgument('a lone surrogate has no encoding')
+  if (!text.isWellFormed()) throw invalidArgument('a lone surrogate has no encoding')
 }
 
 /** Says what of a value is not JSON and would come back as something else; undefined where all of it is. */

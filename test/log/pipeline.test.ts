@@ -3,6 +3,7 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { nextTurn } from '../../src/clock.ts'
 import { TidemarkError } from '../../src/errors.ts'
 import type { Call, TimerCall } from '../../src/log/calls.ts'
 import type { Commit } from '../../src/log/events.ts'
@@ -21,8 +22,23 @@ import { rejects } from '../support/refusals.ts'
 const WRITE_BUFFER_BYTES = 1 << 20
 const QUEUE = queuePrefix(0, 'eventTime')
 
-async function openPipeline(turns: () => number) {
+/** How long deciding a commit takes, and writing it. */
+interface Durations {
+  decideMs: number
+  writeMs: number
+}
+
+async function openPipeline(
+  turns: () => number,
+  { decideMs, writeMs }: Durations = { decideMs: 0, writeMs: 0 },
+) {
+  let timeMs = 0
   const engine = await SlowEngine.open(turns)
+  const write = engine.write.bind(engine)
+  engine.write = (...args) => {
+    timeMs += writeMs
+    return write(...args)
+  }
   const state = new StoreState('store', 128)
   const commits: Commit[] = []
   const failures: TidemarkError[] = []
@@ -32,7 +48,11 @@ async function openPipeline(turns: () => number) {
     retention: new LogRetention(WRITE_BUFFER_BYTES, 0),
     recent: new RecentTimers(WRITE_BUFFER_BYTES),
     flushToDisk: true,
-    now: () => 0,
+    now: () => {
+      timeMs += decideMs
+      return 0
+    },
+    nowMs: () => timeMs,
     newestSnapshot: () => 0,
     onRetired: () => {},
     onDecided: () => {},
@@ -175,12 +195,37 @@ test('3. calls take effect in their order, whatever the timing of reads and writ
 
 test('calls that arrive while a commit is under way share the next one', async () => {
   const { engine, pipeline, service } = await openPipeline(() => 3)
-  const writes = engine.writes
+  const first = timerCall(pipeline, service, 'register', identityOf(1, 0, 0), 0)
+  const { writes } = engine
+  while (engine.writes === writes) await nextTurn()
   const calls = Array.from({ length: 500 }, (_, i) =>
     timerCall(pipeline, service, 'register', identityOf(0, 0, i), i),
   )
-  await Promise.all(calls)
-  assert.is(engine.writes - writes, 1)
+  await Promise.all([first, ...calls])
+  assert.is(engine.writes - writes, 2)
+})
+
+test('of many calls half are decided while the others are written, unless writing takes longer than deciding', async () => {
+  for (const [decideMs, writeMs, sizes] of [
+    [2, 1, [250, 250]],
+    [1, 2, [500]],
+  ] as const) {
+    const { pipeline, service, commits } = await openPipeline(() => 3, { decideMs, writeMs })
+    const round = (first: number) =>
+      Promise.all(
+        Array.from({ length: 500 }, (_, i) =>
+          timerCall(pipeline, service, 'register', identityOf(0, 0, first + i), first + i),
+        ),
+      )
+    await round(0)
+    const before = commits.length
+    await round(500)
+    assert.equal(
+      commits.slice(before).map(({ events }) => events.length),
+      sizes,
+    )
+    await pipeline.end()
+  }
 })
 
 test('a call that changes nothing writes nothing, and answers after what came before is durable', async () => {
