@@ -21,6 +21,8 @@ export class DueTimer implements FireCall, Settle<void> {
   /** Removed while it was in the window: passed over when its turn comes. */
   gone = false
   inHand = false
+  /** Whether the window knows it by its identity. */
+  isLive = false
   /** Something changed this timer since it was taken in hand. */
   stale = false
   calls: readonly ContextCall[] = NO_CALLS

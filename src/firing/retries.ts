@@ -19,7 +19,7 @@ export class Retries {
 
   /** Which attempt the next run of this timer's handler is. */
   attempt(identity: string): number {
-    return (this.#attempts.get(identity) ?? 0) + 1
+    return this.#attempts.size === 0 ? 1 : (this.#attempts.get(identity) ?? 0) + 1
   }
 
   /** Counts a failure. */

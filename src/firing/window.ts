@@ -109,7 +109,7 @@ export class DueWindow {
   /** A timer in hand whose removal is durable, or that is not there any more. */
   putDown(timer: DueTimer): void {
     timer.inHand = false
-    if (this.#live.get(timer.identity) === timer) this.#live.delete(timer.identity)
+    this.#release(timer)
   }
 
   /** A timer that is removed: when that is decided, and again when it is durable, as pages may bring it until then. */
@@ -122,7 +122,14 @@ export class DueWindow {
       return
     }
     timer.gone = true
-    this.#live.delete(identity)
+    this.#release(timer)
+  }
+
+  /** Lets a timer's identity be free, if it is that timer's. */
+  #release(timer: DueTimer): void {
+    if (!timer.isLive) return
+    timer.isLive = false
+    this.#live.delete(timer.identity)
   }
 
   /** A timer whose payload changes, from its decision on. */
@@ -211,8 +218,10 @@ export class DueWindow {
       if (known.orderText >= timer.orderText) return false
       if (known.inHand) known.stale = true
       else known.gone = true
+      known.isLive = false
     }
     timer.reset()
+    timer.isLive = true
     this.#live.set(timer.identity, timer)
     return true
   }
@@ -229,7 +238,7 @@ export class DueWindow {
     this.#heap = []
     if (sorted.length <= MAX_WINDOW_TIMERS / 2) return
     const kept = sorted.slice(0, MAX_WINDOW_TIMERS / 2)
-    for (let i = kept.length; i < sorted.length; i++) this.#live.delete(sorted[i]!.identity)
+    for (let i = kept.length; i < sorted.length; i++) this.#release(sorted[i]!)
     const end = kept.at(-1)!
     this.#run = kept
     this.#end = keyOf(this.#queue, end)
