@@ -1,4 +1,5 @@
 /** One measurement: one contender, one workload, in this process. Prints its figures as one line of JSON. */
+import type { Place } from './contender.ts'
 import { loadContender } from './contenders.ts'
 import { diskBytes, memoryOfTree, ownMemory } from './resources.ts'
 import { allWorkloads } from './workloads.ts'
@@ -10,15 +11,23 @@ export interface Order {
   count: number
   directory: string
   connection: string
+  /** Where it warms up, if it does. */
+  warmUp: Place | undefined
   /** 0: there is no server. */
   serverPid: number
 }
 
 // A client would wait for its server for ever, if the benchmark were interrupted.
 process.once('disconnect', () => process.exit(1))
-const { contender, workload, count, directory, connection, serverPid } = JSON.parse(process.argv[2]!) as Order
+const order = JSON.parse(process.argv[2]!) as Order
+const { contender, workload, count, directory, connection, serverPid } = order
 const { open } = await loadContender(contender)
-const { run, id } = allWorkloads.find(({ id }) => id === workload)!
+const { run, warmUp, id } = allWorkloads.find(({ id }) => id === workload)!
+if (order.warmUp !== undefined) {
+  const warm = await open(order.warmUp)
+  await warmUp!(warm)
+  await warm.close()
+}
 const startMs = performance.now()
 const emptyBytes = diskBytes(directory)
 const instance = await open({ directory, connection })

@@ -20,7 +20,7 @@ import { parseArgs } from 'node:util'
 import { temporaryDirectory } from '../../support/tmp.ts'
 import { thisMachine } from '../measure.ts'
 import type { Order } from './child.ts'
-import type { Contender, Server } from './contender.ts'
+import type { Contender, Place, Server } from './contender.ts'
 import { contenderIds, loadContender } from './contenders.ts'
 import type { Result, Run, Taker } from './result.ts'
 import { type Figures, workloads } from './workloads.ts'
@@ -72,17 +72,21 @@ async function runOne(contender: Contender, workload: string, count: number, rou
   const directory = temporaryDirectory(`bench-${contender.id}`)
   const serverDirectory = join(directory, 'server')
   let server: Server | undefined
+  let warmUp: WarmUp | undefined
   const orderOf = (id: string): Order => ({
     contender: contender.id,
     workload: id,
     count,
     directory,
     connection: server?.connection ?? '',
+    warmUp: warmUp?.place,
     serverPid: server?.pid ?? 0,
   })
   try {
     if (contender.startServer !== undefined) mkdirSync(serverDirectory)
     server = await contender.startServer?.(serverDirectory)
+    if (workloads.find(({ id }) => id === workload)?.warmUp !== undefined)
+      warmUp = await beginWarmUp(contender)
     if (workload === 'restart') {
       await measure(orderOf('fill'))
       await server?.stop()
@@ -94,9 +98,28 @@ async function runOne(contender: Contender, workload: string, count: number, rou
     run.failed = (error as Error).message
   } finally {
     await server?.stop()
+    await warmUp?.end()
     await rm(directory, { recursive: true, force: true })
   }
   return run
+}
+
+/** A store, and a server, for nothing but to warm up. */
+interface WarmUp {
+  place: Place
+  end(): Promise<void>
+}
+
+async function beginWarmUp({ id, startServer }: Contender): Promise<WarmUp> {
+  const directory = temporaryDirectory(`bench-warm-${id}`)
+  const server = await startServer?.(directory)
+  return {
+    place: { directory, connection: server?.connection ?? '' },
+    async end() {
+      await server?.stop()
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
 }
 
 function versionOf(name: string): string {

@@ -37,9 +37,10 @@ export type Measure = () => Occupied
 
 /** Timers in flight, where they are scheduled one by one. */
 export const IN_FLIGHT = 1000
-/** What is scheduled, cancelled or fired before, so that V8 has compiled what is measured: a service runs for a while. */
+/** For how long timers are scheduled and cancelled to warm up, so many at once; and how many fire. */
+const WARM_UP_MS = 3000
 const WARM_UP_TIMERS = 1000
-const WARM_UP_ROUNDS = 2
+const WARM_UP_FIRES = 20_000
 const DAY_MS = 86_400_000
 /** What is due later is scheduled before: this is how long that may take. */
 const BURST_LEAD_MS = 8000
@@ -53,6 +54,8 @@ export interface Workload {
   title: string
   /** How many timers, unless the caller says otherwise. */
   timers: number
+  /** Does the same to another store before, for what a service's process has long compiled when it is busy. */
+  warmUp?(instance: Instance): Promise<void>
   run(instance: Instance, count: number, measure: Measure): Promise<Figures>
 }
 
@@ -87,29 +90,21 @@ async function requirePending(instance: Instance, expected: number): Promise<voi
 class Fires {
   readonly latenessMs: Float64Array
   readonly done: Promise<void>
-  /** When the first ones, that are not measured, have fired. */
-  readonly warm: Promise<number>
   readonly #times: Uint8Array
   readonly #dueMs: Float64Array
   #left: number
   #resolve: () => void = () => {}
-  readonly #warmLeft: number
-  #resolveWarm: (atMs: number) => void = () => {}
   early = 0
   twice = 0
 
-  constructor(timers: readonly PeerTimer[], warmUpTimers = 0) {
+  constructor(timers: readonly PeerTimer[]) {
     this.#left = timers.length
-    this.#warmLeft = timers.length - warmUpTimers
     this.#times = new Uint8Array(timers.length)
     this.latenessMs = new Float64Array(timers.length)
     this.#dueMs = new Float64Array(timers.length)
     for (const { key, dueMs } of timers) this.#dueMs[Number(key.slice(-12))] = dueMs
     this.done = new Promise((resolve) => {
       this.#resolve = resolve
-    })
-    this.warm = new Promise((resolve) => {
-      this.#resolveWarm = resolve
     })
   }
 
@@ -126,7 +121,6 @@ class Fires {
     if (lateMs < -1) this.early++
     this.latenessMs[index] = Math.max(0, lateMs)
     this.#left--
-    if (this.#left === this.#warmLeft) this.#resolveWarm(performance.now())
     if (this.#left === 0) this.#resolve()
   }
 
@@ -143,14 +137,12 @@ async function settled(instance: Instance): Promise<void> {
   while ((await instance.pending()) > 0) await new Promise((resolve) => setTimeout(resolve, 5))
 }
 
-/** Schedules in bulk and one by one, and cancels it again, with keys of its own. */
+/** Schedules in bulk and one by one, and cancels it again; for all contenders as long. */
 async function warmUp(instance: Instance): Promise<void> {
-  const timers = timersFrom(Date.now() + DAY_MS, WARM_UP_TIMERS).map(({ key, dueMs }) => ({
-    key: key.replace('session', 'warm-up'),
-    dueMs,
-  }))
+  const timers = timersFrom(Date.now() + DAY_MS, WARM_UP_TIMERS)
   const keys = timers.map(({ key }) => key)
-  for (let round = 0; round < WARM_UP_ROUNDS; round++) {
+  const startMs = performance.now()
+  while (performance.now() - startMs < WARM_UP_MS) {
     await instance.scheduleAll(timers)
     await cancelAll(instance, keys)
     await withInFlight(timers, IN_FLIGHT, (timer) => instance.schedule(timer))
@@ -158,17 +150,13 @@ async function warmUp(instance: Instance): Promise<void> {
   }
 }
 
-/** Schedules when it is warm; what is told of it is told with all timers pending. */
+/** What is told of it is told with all timers pending. */
 async function scheduleThen(
   instance: Instance,
   timers: readonly PeerTimer[],
   schedule: () => Promise<void>,
   measure: Measure,
 ): Promise<Figures> {
-  await warmUp(instance)
-  await instance.rest?.()
-  // What the warm-up left, in logs and in pages that are free, is not these timers'.
-  const before = measure().diskBytes
   const startMs = performance.now()
   await schedule()
   const scheduledPerSecond = perSecond(timers.length, startMs)
@@ -179,7 +167,7 @@ async function scheduleThen(
     scheduledPerSecond,
     client,
     ...(server === undefined ? {} : { server }),
-    diskBytesPerTimer: (diskBytes - before) / timers.length,
+    diskBytesPerTimer: diskBytes / timers.length,
   }
 }
 
@@ -198,6 +186,7 @@ const bulk: Workload = {
   id: 'bulk',
   title: 'schedule in bulk, then cancel all by key',
   timers: 100_000,
+  warmUp,
   async run(instance, count, measure) {
     const timers = timersFrom(Date.now() + DAY_MS, count)
     const keys = timers.map(({ key }) => key)
@@ -213,6 +202,7 @@ const single: Workload = {
   id: 'single',
   title: `schedule one by one, ${IN_FLIGHT.toLocaleString('en')} in flight`,
   timers: 100_000,
+  warmUp,
   run(instance, count, measure) {
     const timers = timersFrom(Date.now() + DAY_MS, count)
     const schedule = () => withInFlight(timers, IN_FLIGHT, (timer) => instance.schedule(timer))
@@ -220,23 +210,27 @@ const single: Workload = {
   },
 }
 
+/** Fires timers that are all due, until each is removed; how many a second. */
+async function fireAll(instance: Instance, count: number): Promise<Figures> {
+  const timers = timersFrom(Date.now() - count - 1000, count)
+  await instance.scheduleAll(timers)
+  const fires = new Fires(timers)
+  await instance.prepare?.()
+  const startMs = performance.now()
+  await instance.work(fires.onFired)
+  await fires.done
+  await settled(instance)
+  return { firedPerSecond: perSecond(count, startMs), inexact: fires.inexact }
+}
+
 const due: Workload = {
   id: 'due',
   title: 'all due: until each has fired and is removed',
   timers: 100_000,
-  async run(instance, count) {
-    const all = count + WARM_UP_ROUNDS * WARM_UP_TIMERS
-    const timers = timersFrom(Date.now() - all - 1000, all)
-    await instance.scheduleAll(timers)
-    const fires = new Fires(timers, all - count)
-    await instance.prepare?.()
-    await instance.work(fires.onFired)
-    const startMs = await fires.warm
-    await fires.done
-    await settled(instance)
-    const firedPerSecond = perSecond(count, startMs)
-    return { firedPerSecond, inexact: fires.inexact }
+  async warmUp(instance) {
+    await fireAll(instance, WARM_UP_FIRES)
   },
+  run: fireAll,
 }
 
 /** Fires timers that become due while the contender waits for them; returns how late each was. */
