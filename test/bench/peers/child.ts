@@ -4,6 +4,9 @@ import { loadContender } from './contenders.ts'
 import { diskBytes, memoryOfTree, ownMemory } from './resources.ts'
 import { allWorkloads } from './workloads.ts'
 
+/** For how long everybody warms up. */
+const WARM_UP_MS = 3000
+
 /** What the parent says: see main.ts. */
 export interface Order {
   contender: string
@@ -24,9 +27,12 @@ const { contender, workload, count, directory, connection, serverPid } = order
 const { open } = await loadContender(contender)
 const { run, warmUp, id } = allWorkloads.find(({ id }) => id === workload)!
 if (order.warmUp !== undefined) {
-  const warm = await open(order.warmUp)
-  await warmUp!(warm)
-  await warm.close()
+  const endMs = performance.now() + WARM_UP_MS
+  do {
+    const warm = await open(order.warmUp)
+    await warmUp!(warm)
+    await warm.close()
+  } while (performance.now() < endMs)
 }
 const startMs = performance.now()
 const emptyBytes = diskBytes(directory)

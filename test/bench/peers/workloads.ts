@@ -37,16 +37,15 @@ export type Measure = () => Occupied
 
 /** Timers in flight, where they are scheduled one by one. */
 export const IN_FLIGHT = 1000
-/** For how long timers are scheduled and cancelled to warm up, so many at once; and how many fire. */
-const WARM_UP_MS = 3000
-const WARM_UP_TIMERS = 1000
+/** Timers that are scheduled and cancelled, or fired, to warm up: again and again. */
+const WARM_UP_TIMERS = 5000
 const WARM_UP_FIRES = 20_000
 const DAY_MS = 86_400_000
 /** What is due later is scheduled before: this is how long that may take. */
 const BURST_LEAD_MS = 8000
 const BURSTS = 4
 const BURST_GAP_MS = 3000
-const STEADY_LEAD_MS = 20_000
+const STEADY_LEAD_MS = 12_000
 const STEADY_PER_SECOND = 2000
 
 export interface Workload {
@@ -54,7 +53,7 @@ export interface Workload {
   title: string
   /** How many timers, unless the caller says otherwise. */
   timers: number
-  /** Does the same to another store before, for what a service's process has long compiled when it is busy. */
+  /** Does the like to another store before: a service's process has long compiled its code when it is busy. */
   warmUp?(instance: Instance): Promise<void>
   run(instance: Instance, count: number, measure: Measure): Promise<Figures>
 }
@@ -137,17 +136,14 @@ async function settled(instance: Instance): Promise<void> {
   while ((await instance.pending()) > 0) await new Promise((resolve) => setTimeout(resolve, 5))
 }
 
-/** Schedules in bulk and one by one, and cancels it again; for all contenders as long. */
+/** Schedules in bulk and one by one, and cancels it again. */
 async function warmUp(instance: Instance): Promise<void> {
   const timers = timersFrom(Date.now() + DAY_MS, WARM_UP_TIMERS)
   const keys = timers.map(({ key }) => key)
-  const startMs = performance.now()
-  while (performance.now() - startMs < WARM_UP_MS) {
-    await instance.scheduleAll(timers)
-    await cancelAll(instance, keys)
-    await withInFlight(timers, IN_FLIGHT, (timer) => instance.schedule(timer))
-    await cancelAll(instance, keys)
-  }
+  await instance.scheduleAll(timers)
+  await cancelAll(instance, keys)
+  await withInFlight(timers, IN_FLIGHT, (timer) => instance.schedule(timer))
+  await cancelAll(instance, keys)
 }
 
 /** What is told of it is told with all timers pending. */
