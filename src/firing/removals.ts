@@ -30,7 +30,7 @@ export class Removals {
 
   begin({ fired }: DueTimer): void {
     this.#underWay++
-    this.#characters += fired.value.length
+    this.#characters += fired.body.length
   }
 
   /** Notes what a handler registered; Infinity: nothing. */
@@ -57,7 +57,7 @@ export class Removals {
 
   end(timer: DueTimer): void {
     this.#underWay--
-    this.#characters -= timer.fired.value.length
+    this.#characters -= timer.fired.body.length
     if (this.#registered.size > 0) this.#registered.delete(timer)
     this.#onSettled?.()
   }

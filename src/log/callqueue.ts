@@ -63,8 +63,8 @@ export class CallQueue {
   }
 
   /**
-   * The calls of the next commit. `alone`: nothing is under way, so ranges of the store can be read. `parted`: of many, half
-   * of those that wait.
+   * The calls of the next commit. `alone`: nothing is under way, so ranges of the store can be read. `parted`: of many,
+   * half of those that wait.
    */
   take(alone: boolean, parted = false): Taken {
     const taken: Taken = {

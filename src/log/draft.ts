@@ -147,7 +147,7 @@ export class Draft {
     const { queue, identity, timestamp } = call
     const mayDiffer = call.isStale() || (!this.changes.firesOnly && this.changes.get(identity) !== undefined)
     const before = mayDiffer ? this.standing(queue, identity, timestamp) : call.fired
-    if (before !== undefined && before.value === call.fired.value) {
+    if (before !== undefined && before.body === call.fired.body) {
       call.removed = true
       this.#remove('fire', queue, identity, timestamp, before, call.dueKey)
     }
@@ -275,6 +275,6 @@ export class Draft {
 }
 
 function hasPayload(timer: StoredTimer, payload: string): boolean {
-  const { value, payloadStart } = timer
-  return value.length === payloadStart + payload.length + 8 && value.startsWith(payload, payloadStart)
+  const { body, payloadStart } = timer
+  return body.length === payloadStart + payload.length && body.endsWith(payload)
 }

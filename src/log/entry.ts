@@ -8,7 +8,7 @@
 import { TidemarkError } from '../errors.ts'
 import { CHECKSUM_CHARACTERS, checksumOf, encodeChecksum, verifiedBody } from '../timer/checksum.ts'
 import { escapePart, identityEnd, isIdentityAt, type TimeDomain, unescapePart } from '../timer/identity.ts'
-import { isOrderAt } from '../timer/stored.ts'
+import { isOrderAt, payloadText } from '../timer/stored.ts'
 import {
   countLength,
   decodeCount,
@@ -64,14 +64,10 @@ function totalsText(serviceId: number, domain: TimeDomain, totals: QueueTotals):
 
 function eventText(event: CommitEvent): string {
   switch (event.kind) {
-    case 'register': {
-      const { value, payloadStart } = event.timer
-      return `r${event.identity.slice(1)}${value.slice(payloadStart, -CHECKSUM_CHARACTERS)}\0`
-    }
-    case 'payload': {
-      const { value, payloadStart, orderText } = event.timer
-      return `p${event.identity.slice(1)}${orderText}${value.slice(payloadStart, -CHECKSUM_CHARACTERS)}\0`
-    }
+    case 'register':
+      return `r${event.identity.slice(1)}${payloadText(event.timer)}\0`
+    case 'payload':
+      return `p${event.identity.slice(1)}${event.timer.orderText}${payloadText(event.timer)}\0`
     case 'delete':
       return `d${event.identity.slice(1)}${event.timer.orderText}`
     case 'fire':

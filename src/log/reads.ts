@@ -86,9 +86,11 @@ export function prefixEnd(prefix: string): string {
 /** Reads what the calls need, as far as one commit can decide them. Long ranges are there only where nothing is recent. */
 export async function readFor(engine: Engine, taken: Taken, recent: RecentTimers): Promise<CallReads> {
   const asked: Asked = { identities: [], recentStandings: [], short: [], long: [], highs: new Map(), recent }
-  for (const [at, call] of taken.calls.entries()) collect(call, at, taken, asked)
+  for (let at = 0; at < taken.calls.length; at++) collect(taken.calls[at]!, at, taken, asked)
   const { identities, recentStandings, short, long } = asked
-  const stored = identities.filter((_, i) => recentStandings[i] === undefined)
+  const stored: string[] = []
+  for (let i = 0; i < identities.length; i++)
+    if (recentStandings[i] === undefined) stored.push(identities[i]!)
   const ranges = new Ranges(taken.calls.length)
   const reading = long.map(async (call) => ranges.add(call, await readRange(engine, call, taken)))
   // All at once: where several fail, each is handled.
@@ -98,9 +100,9 @@ export async function readFor(engine: Engine, taken: Taken, recent: RecentTimers
     ...reading,
   ])
   let at = 0
-  const found = recentStandings.map((standing) =>
-    standing === undefined ? (values[at++] ?? null) : standing,
-  )
+  const found: Found[] = []
+  for (const standing of recentStandings)
+    found.push(standing === undefined ? (values[at++] ?? null) : standing)
   return new CallReads(asked, found, ranges)
 }
 

@@ -220,7 +220,7 @@ export class RecentTable implements TimerTexts {
       this.#timers++
       if (!(isNew && kind === 'register')) this.#below[id] = NO_KEYS
     }
-    const place = this.#arena.add(timer.value)
+    const place = this.#arena.addValue(timer.body, timer.checksum)
     this.#values[id] = place
     if (before < FIRST_PLACE) this.#standing++
     const due = this.#dueOf(queue)

@@ -17,7 +17,7 @@ import {
 } from '../limits.ts'
 import { verifiedBody } from '../timer/checksum.ts'
 import { parseIdentity, unescapePart } from '../timer/identity.ts'
-import { makeStored, orderTextOf, type StoredTimer } from '../timer/stored.ts'
+import { makeStored, orderTextOf, StoredTimer } from '../timer/stored.ts'
 import { decodeCount, decodeDigits, decodeTimestamp } from '../timer/text.ts'
 import { readTrimmed } from './close.ts'
 import { type LoggedEvent, type ParsedEntry, parseEntry, parseEvents } from './entry.ts'
@@ -116,7 +116,7 @@ function storedOf(event: TimerLine, version: number): StoredTimer {
   const { orderText } = event
   const createVersion = decodeCount(orderText, 0)
   if (event.kind === 'payload') return makeStored(identity, createVersion, orderText, version, event.payload)
-  return { value: '', createVersion, sinceVersion: createVersion, orderText, payloadStart: 0, checksum: 0 }
+  return new StoredTimer('', createVersion, createVersion, orderText, 0, 0)
 }
 
 async function loadServices(engine: Engine, state: StoreState): Promise<void> {

@@ -7,6 +7,7 @@
  * - One takes a byte a character where all of them are below U+0100, else two. Its header says which, and how many.
  */
 import { invariant } from '../errors.ts'
+import { CHECKSUM_CHARACTERS, encodeChecksum, writeChecksum } from '../timer/checksum.ts'
 
 const CHUNK_BYTES = 1024 * 1024
 const FIRST_CHUNK_BYTES = 16 * 1024
@@ -48,18 +49,27 @@ export class TextArena {
     return text.length > SHORT_CHARACTERS ? this.#addLong(text) : this.#addShort(text)
   }
 
+  /** Adds the value that a body and its checksum make; returns its place. */
+  addValue(body: string, checksum: number): number {
+    const length = body.length + CHECKSUM_CHARACTERS
+    if (length > SHORT_CHARACTERS) return this.#addLong(body + encodeChecksum(checksum))
+    const at = this.#room(WORD_BYTES + length)
+    const { bytes, words } = this.#chunks[this.#last]!
+    if (!writeLatin1(bytes, at + WORD_BYTES, body)) {
+      this.#end = at
+      return this.#addLong(body + encodeChecksum(checksum))
+    }
+    writeChecksum(bytes, at + WORD_BYTES + body.length, checksum)
+    words[at / WORD_BYTES] = length * 2
+    return this.#last * 2 ** WORD_BITS + at / WORD_BYTES
+  }
+
   /** Writes a short text itself: a call into Node takes as long as fifty characters. */
   #addShort(text: string): number {
     const { length } = text
     const at = this.#room(WORD_BYTES + length)
     const { bytes, words } = this.#chunks[this.#last]!
-    let all = 0
-    for (let i = 0; i < length; i++) {
-      const code = text.charCodeAt(i)
-      all |= code
-      bytes[at + WORD_BYTES + i] = code
-    }
-    if (all > 0xff) {
+    if (!writeLatin1(bytes, at + WORD_BYTES, text)) {
       this.#end = at
       return this.#addLong(text)
     }
@@ -176,6 +186,17 @@ export class TextArena {
     if (chunk !== undefined) bytes.set(chunk.bytes.subarray(0, used))
     this.#chunks[this.#last] = { bytes, words: new Uint32Array(bytes.buffer, 0, bytes.length >>> 2) }
   }
+}
+
+/** Writes a text, a byte a character; false: it takes two. */
+function writeLatin1(bytes: Uint8Array, at: number, text: string): boolean {
+  let all = 0
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    all |= code
+    bytes[at + i] = code
+  }
+  return all <= 0xff
 }
 
 export class TextReader {

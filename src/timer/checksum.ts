@@ -7,7 +7,7 @@
  * - The set hash of a queue is the sum of its timers' checksums modulo 2^52: it does not depend on the order, and adding
  *   or taking away one timer is one addition. Both fit a double exactly.
  */
-import { decodeDigits, encodePair } from './text.ts'
+import { decodeDigits, digitCodes, encodePair } from './text.ts'
 
 export const CHECKSUM_CHARACTERS = 8
 const SET_HASH_MODULUS = 2 ** 52
@@ -50,9 +50,17 @@ export function encodeChecksum(checksum: number): string {
 
 /** Writes a checksum's characters; returns where they end. */
 export function writeChecksum(bytes: Uint8Array, at: number, checksum: number): number {
-  const text = encodeChecksum(checksum)
-  for (let i = 0; i < CHECKSUM_CHARACTERS; i++) bytes[at + i] = text.charCodeAt(i)
+  const high = Math.floor(checksum / 0x1000000)
+  writeFour(bytes, at, high)
+  writeFour(bytes, at + 4, checksum - high * 0x1000000)
   return at + CHECKSUM_CHARACTERS
+}
+
+function writeFour(bytes: Uint8Array, at: number, n: number): void {
+  bytes[at] = digitCodes[n >>> 18]!
+  bytes[at + 1] = digitCodes[(n >>> 12) & 63]!
+  bytes[at + 2] = digitCodes[(n >>> 6) & 63]!
+  bytes[at + 3] = digitCodes[n & 63]!
 }
 
 /** The checksum at the end of a value, or NaN where there is none. */

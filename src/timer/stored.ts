@@ -19,15 +19,36 @@ import {
 import { dueBody, IDENTITY_QUEUE_END, timestampText } from './identity.ts'
 import { countLength, decodeCount, decodeTimestamp, encodeCount, TIMESTAMP_CHARACTERS } from './text.ts'
 
-export interface StoredTimer {
-  /** The whole value, its checksum included. */
-  readonly value: string
+export class StoredTimer {
+  /** The value but for its checksum: order, since version, payload. */
+  readonly body: string
   readonly createVersion: number
   readonly sinceVersion: number
   /** Create version and place as they are written, first in the value and last in the `due` key. */
   readonly orderText: string
   readonly payloadStart: number
   readonly checksum: number
+
+  constructor(
+    body: string,
+    createVersion: number,
+    sinceVersion: number,
+    orderText: string,
+    payloadStart: number,
+    checksum: number,
+  ) {
+    this.body = body
+    this.createVersion = createVersion
+    this.sinceVersion = sinceVersion
+    this.orderText = orderText
+    this.payloadStart = payloadStart
+    this.checksum = checksum
+  }
+
+  /** The whole value, its checksum included: made when it is asked for, which most timers' is not. */
+  get value(): string {
+    return this.body + encodeChecksum(this.checksum)
+  }
 }
 
 const SAME_AS_CREATE = '-'
@@ -43,14 +64,7 @@ export function makeStored(
   const head = orderText + (sinceVersion === createVersion ? SAME_AS_CREATE : encodeCount(sinceVersion))
   const body = head + payload
   const checksum = checksumOf(identity, body)
-  return {
-    value: body + encodeChecksum(checksum),
-    createVersion,
-    sinceVersion,
-    orderText,
-    payloadStart: head.length,
-    checksum,
-  }
+  return new StoredTimer(body, createVersion, sinceVersion, orderText, head.length, checksum)
 }
 
 export function orderTextOf(createVersion: number, place: number): string {
@@ -60,8 +74,7 @@ export function orderTextOf(createVersion: number, place: number): string {
 /** Reads a value of the `timers` space; undefined where its checksum or its form is wrong. */
 export function parseStored(identity: string, value: string): StoredTimer | undefined {
   const checksum = checksumAtEnd(value)
-  const body = value.slice(0, -CHECKSUM_CHARACTERS)
-  if (checksumOf(identity, body) !== checksum) return undefined
+  if (checksumOf(identity, value, value.length - CHECKSUM_CHARACTERS) !== checksum) return undefined
   return parseTrusted(value, checksum)
 }
 
@@ -83,14 +96,9 @@ export function parseTrusted(value: string, checksum: number): StoredTimer | und
   const sinceVersion = same ? createVersion : decodeCount(value, orderLength)
   const payloadStart = orderLength + (same ? 1 : countLength(value, orderLength))
   if (Number.isNaN(sinceVersion) || payloadStart > value.length - CHECKSUM_CHARACTERS) return undefined
-  return {
-    value,
-    createVersion,
-    sinceVersion,
-    orderText: value.slice(0, orderLength),
-    payloadStart,
-    checksum,
-  }
+  const body = value.slice(0, -CHECKSUM_CHARACTERS)
+  const orderText = value.slice(0, orderLength)
+  return new StoredTimer(body, createVersion, sinceVersion, orderText, payloadStart, checksum)
 }
 
 /** The since version of a value whose checksum was verified, and nothing else of it; NaN where its form is wrong. */
@@ -120,7 +128,7 @@ export function placeOf(timer: StoredTimer): number {
 
 /** The payload's JSON text, or '' for none. */
 export function payloadText(timer: StoredTimer): string {
-  return timer.value.slice(timer.payloadStart, -CHECKSUM_CHARACTERS)
+  return timer.body.slice(timer.payloadStart)
 }
 
 // due
@@ -129,8 +137,8 @@ export function payloadText(timer: StoredTimer): string {
 export const DUE_ENTRY_CHARACTERS = 16
 
 /** Characters that a timer's two entries take, about. */
-export function storedCharacters(identity: string, { value }: StoredTimer): number {
-  return 2 * identity.length + value.length + DUE_ENTRY_CHARACTERS
+export function storedCharacters(identity: string, { body }: StoredTimer): number {
+  return 2 * identity.length + body.length + CHECKSUM_CHARACTERS + DUE_ENTRY_CHARACTERS
 }
 
 export function dueKey(identity: string, orderText: string): string {

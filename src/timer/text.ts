@@ -14,9 +14,12 @@ const BITS_36 = 2 ** 36
 
 export const TIMESTAMP_CHARACTERS = 9
 
+/** The character of each digit's value. */
+export const digitCodes = Uint8Array.from(DIGITS, (digit) => digit.charCodeAt(0))
+
 /** The value of each digit, by its character; 255 where it is none. */
 export const digitOf = new Uint8Array(256).fill(255)
-for (let i = 0; i < 64; i++) digitOf[DIGITS.charCodeAt(i)] = i
+for (let i = 0; i < 64; i++) digitOf[digitCodes[i]!] = i
 
 // As many as there are key groups. A table of all 262,144 is a third faster for timestamps that are spread, and grows to
 // 8 MB with them.
