@@ -7,13 +7,16 @@
 import { keyPart } from '../timer/identity.ts'
 import type { StoredTimer } from '../timer/stored.ts'
 import type { CommitEvent, TimerEvent } from './events.ts'
+import { IdentityMap } from './identitymap.ts'
+import { hashOf } from './identitytable.ts'
 
 /** What stands: a timer, or nothing. */
 export type Standing = StoredTimer | undefined
 
 /** What stands after a commit, where it differs from before; null: nothing does. */
 export interface Changes {
-  get(identity: string): StoredTimer | null | undefined
+  /** `hash`: the identity's (identitytable.ts), for who asks more than one. */
+  get(identity: string, hash?: number): StoredTimer | null | undefined
   /** The identities of a key that it changed; `part`: their part up to the NUL behind the key. */
   changedOf(part: string): readonly string[]
 }
@@ -23,7 +26,7 @@ const NOTHING: readonly string[] = []
 /** The changes of one commit. It knows no commit before: whoever keeps one keeps no chain of them. */
 export class CommitChanges implements Changes {
   readonly #events: readonly CommitEvent[]
-  #standing: Map<string, StoredTimer | null> | undefined
+  #standing: IdentityMap<StoredTimer | null> | undefined
   #firesOnly = true
   #removesOnly = true
   /** Changed identities by the prefix of their key; made when a range is first asked for. */
@@ -39,12 +42,12 @@ export class CommitChanges implements Changes {
     return this.#firesOnly
   }
 
-  get(identity: string): StoredTimer | null | undefined {
-    return this.#all().get(identity)
+  get(identity: string, hash = hashOf(identity)): StoredTimer | null | undefined {
+    return this.#all().get(identity, hash)
   }
 
   changedOf(part: string): readonly string[] {
-    this.#byKey ??= groupByKey(this.#all().keys())
+    this.#byKey ??= groupByKey(this.#all().identities)
     return this.#byKey.get(part) ?? NOTHING
   }
 
@@ -53,18 +56,21 @@ export class CommitChanges implements Changes {
     return this.#removesOnly ? NOTHING : this.changedOf(part)
   }
 
-  /** What an event, the last one, makes of a timer. */
-  note(kind: TimerEvent['kind'], identity: string, standing: StoredTimer | null): void {
+  /** What an event, the last one, makes of a timer. `hash`: the identity's, where it is at hand. */
+  note(kind: TimerEvent['kind'], identity: string, standing: StoredTimer | null, hash?: number): void {
     if (kind !== 'fire') this.#firesOnly = false
     if (standing !== null) this.#removesOnly = false
-    if (this.#standing !== undefined || !this.#firesOnly) this.#all().set(identity, standing)
+    if (this.#standing !== undefined || !this.#firesOnly)
+      this.#all().set(identity, hash ?? hashOf(identity), standing)
     if (this.#byKey !== undefined) addByKey(this.#byKey, identity)
   }
 
-  #all(): Map<string, StoredTimer | null> {
+  #all(): IdentityMap<StoredTimer | null> {
     if (this.#standing !== undefined) return this.#standing
-    this.#standing = new Map()
-    for (const event of this.#events) if (event.kind === 'fire') this.#standing.set(event.identity, null)
+    this.#standing = new IdentityMap()
+    for (const event of this.#events) {
+      if (event.kind === 'fire') this.#standing.set(event.identity, hashOf(event.identity), null)
+    }
     return this.#standing
   }
 }

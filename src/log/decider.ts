@@ -13,6 +13,7 @@ import type { Changes, CommitChanges, Standing } from './changes.ts'
 import { Draft } from './draft.ts'
 import { encodeEntry } from './entry.ts'
 import type { Commit } from './events.ts'
+import { hashOf } from './identitytable.ts'
 import type { CallReads } from './reads.ts'
 import type { RecentTimers, Spilled } from './recent.ts'
 import type { LogRetention } from './retention.ts'
@@ -69,22 +70,30 @@ export class Decider {
       timeMs: this.#parts.now(),
       newestSnapshot: this.#parts.newestSnapshot(),
       onRetired: this.#parts.onRetired,
-      lookup: (identity, queue, timestamp) => {
+      lookup: (identity, hash, queue, timestamp) => {
         if (reads.isNew(queue, timestamp)) return undefined
         for (const changes of underWay) {
-          const standing = changes.get(identity)
+          const standing = changes.get(identity, hash)
           if (standing !== undefined) return standing ?? undefined
         }
         // Who was asked for was looked up in what was recent then, and whatever came since is under way.
         let found = reads.find(identity)
-        if (found === undefined) found = recent.get(identity)
+        if (found === undefined) found = recent.get(identity, hash)
         if (found === undefined && timestamp <= queue.storedHigh) found = engine.get(identity)
         return typeof found === 'string' ? parse(identity, found) : (found ?? undefined)
       },
+      lookupRead: (identity, hash, read) => {
+        for (const changes of underWay) {
+          const standing = changes.get(identity, hash)
+          if (standing !== undefined) return standing ?? undefined
+        }
+        return typeof read === 'string' ? parse(identity, read) : (read ?? undefined)
+      },
       isStoredAlone: (identity) => {
         if (!isSpilling) return false
-        for (const changes of touching) if (changes.get(identity) !== undefined) return false
-        return !recent.knows(identity)
+        const hash = hashOf(identity)
+        for (const changes of touching) if (changes.get(identity, hash) !== undefined) return false
+        return !recent.knows(identity, hash)
       },
       range: (call) => reads.range(call),
       underWay,

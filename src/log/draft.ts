@@ -12,10 +12,12 @@ import { addToSetHash, removeFromSetHash } from '../timer/checksum.ts'
 import { identityTimestamp, keyPart } from '../timer/identity.ts'
 import { makeStored, type StoredTimer } from '../timer/stored.ts'
 import { encodeCount } from '../timer/text.ts'
-import type { ContextCall, FireCall, ReplaceCall, TimerCall } from './calls.ts'
+import type { ContextCall, DeleteAllCall, FireCall, RangeCall, ReplaceCall, TimerCall } from './calls.ts'
 import { CommitChanges, type Standing } from './changes.ts'
 import { DraftServices } from './draftservices.ts'
 import type { Commit, CommitEvent } from './events.ts'
+import { hashOf } from './identitytable.ts'
+import type { Found, RangeRead } from './reads.ts'
 import type { QueueState, StoreState } from './state.ts'
 
 export interface DraftSources {
@@ -26,14 +28,16 @@ export interface DraftSources {
   /** Hears of every timer that is retired. */
   onRetired(identity: string, sinceVersion: number): void
   /** What stands before this commit. */
-  lookup(identity: string, queue: QueueState, timestamp: number): Standing
+  lookup(identity: string, hash: number, queue: QueueState, timestamp: number): Standing
+  /** The same of a timer that a range was read for. */
+  lookupRead(identity: string, hash: number, read: Found): Standing
   /**
    * Whether a timer that stands is in the key spaces, and known to nothing that is recent or under way. No, while nothing
    * has to be spilled: removing it later is cheaper for who waits now.
    */
   isStoredAlone(identity: string): boolean
-  /** The identities behind a call's prefix, in the store and recent: those that are under way may be among them, or not. */
-  range(call: ContextCall): readonly string[]
+  /** The timers behind a call's prefix, in the store and recent: those that are under way may be among them, or not. */
+  range(call: RangeCall): RangeRead
   /** What the commits under way change. */
   underWay: readonly CommitChanges[]
 }
@@ -56,15 +60,33 @@ export class Draft {
     this.services = new DraftServices(sources.state, this.#events, (queue) => this.#touch(queue))
   }
 
-  standing(queue: QueueState, identity: string, timestamp: number): Standing {
-    const changed = this.changes.get(identity)
-    if (changed === undefined) return this.#sources.lookup(identity, queue, timestamp)
+  #standing(queue: QueueState, identity: string, hash: number, timestamp: number): Standing {
+    const changed = this.changes.get(identity, hash)
+    if (changed === undefined) return this.#sources.lookup(identity, hash, queue, timestamp)
+    return changed ?? undefined
+  }
+
+  #standingRead(identity: string, hash: number, read: Found): Standing {
+    const changed = this.changes.get(identity, hash)
+    if (changed === undefined) return this.#sources.lookupRead(identity, hash, read)
     return changed ?? undefined
   }
 
   /** Registers a timer; true: it is new. One that stands keeps all but its payload. */
   register(queue: QueueState, identity: string, timestamp: number, payload: string): boolean {
-    const before = this.standing(queue, identity, timestamp)
+    const hash = hashOf(identity)
+    const before = this.#standing(queue, identity, hash, timestamp)
+    return this.#register(queue, identity, hash, timestamp, payload, before)
+  }
+
+  #register(
+    queue: QueueState,
+    identity: string,
+    hash: number,
+    timestamp: number,
+    payload: string,
+    before: Standing,
+  ): boolean {
     if (before === undefined) {
       const orderText = this.#versionText + encodeCount(this.#events.length)
       const timer = makeStored(identity, this.version, orderText, this.version, payload)
@@ -75,16 +97,17 @@ export class Draft {
       if (timestamp < totals.low) totals.low = timestamp
       if (timestamp > totals.high) totals.high = timestamp
       this.#push('register', queue, identity, timestamp, timer, undefined, false)
-      this.changes.note('register', identity, timer)
+      this.changes.note('register', identity, timer, hash)
       return true
     }
-    if (!hasPayload(before, payload)) this.#changePayload(queue, identity, timestamp, before, payload)
+    if (!hasPayload(before, payload)) this.#changePayload(queue, identity, hash, timestamp, before, payload)
     return false
   }
 
   #changePayload(
     queue: QueueState,
     identity: string,
+    hash: number,
     timestamp: number,
     before: StoredTimer,
     payload: string,
@@ -94,14 +117,24 @@ export class Draft {
     const totals = queue.decided
     totals.setHash = addToSetHash(removeFromSetHash(totals.setHash, before.checksum), timer.checksum)
     this.#push('payload', queue, identity, timestamp, timer, before, this.#retire(identity, before))
-    this.changes.note('payload', identity, timer)
+    this.changes.note('payload', identity, timer, hash)
   }
 
   /** Removes a timer; true: it was there. */
   delete(queue: QueueState, identity: string, timestamp: number): boolean {
-    const before = this.standing(queue, identity, timestamp)
+    const hash = hashOf(identity)
+    return this.#delete(queue, identity, hash, timestamp, this.#standing(queue, identity, hash, timestamp))
+  }
+
+  /** The same of a timer that a range was read for. */
+  #deleteRead(queue: QueueState, identity: string, timestamp: number, read: Found): boolean {
+    const hash = hashOf(identity)
+    return this.#delete(queue, identity, hash, timestamp, this.#standingRead(identity, hash, read))
+  }
+
+  #delete(queue: QueueState, identity: string, hash: number, timestamp: number, before: Standing): boolean {
     if (before === undefined) return false
-    this.#remove('delete', queue, identity, timestamp, before)
+    this.#remove('delete', queue, identity, hash, timestamp, before)
     return true
   }
 
@@ -109,6 +142,7 @@ export class Draft {
     kind: 'delete' | 'fire',
     queue: QueueState,
     identity: string,
+    hash: number | undefined,
     timestamp: number,
     before: StoredTimer,
     dueKey?: string,
@@ -131,7 +165,7 @@ export class Draft {
       dueKey,
       atOnce,
     })
-    this.changes.note(kind, identity, null)
+    this.changes.note(kind, identity, null, hash)
   }
 
   /** Whether a running snapshot holds what now goes; if so it is counted as retired. */
@@ -146,10 +180,10 @@ export class Draft {
   fire(call: FireCall): void {
     const { queue, identity, timestamp } = call
     const mayDiffer = call.isStale() || (!this.changes.firesOnly && this.changes.get(identity) !== undefined)
-    const before = mayDiffer ? this.standing(queue, identity, timestamp) : call.fired
+    const before = mayDiffer ? this.#standing(queue, identity, hashOf(identity), timestamp) : call.fired
     if (before !== undefined && before.body === call.fired.body) {
       call.removed = true
-      this.#remove('fire', queue, identity, timestamp, before, call.dueKey)
+      this.#remove('fire', queue, identity, undefined, timestamp, before, call.dueKey)
     }
     for (const made of call.calls) this.context(made)
   }
@@ -176,7 +210,8 @@ export class Draft {
     } else if (call.kind === 'delete') {
       call.answer = this.delete(call.queue, call.identity, call.timestamp)
     } else {
-      call.answer = this.standing(call.queue, call.identity, call.timestamp) !== undefined
+      const { queue, identity, timestamp } = call
+      call.answer = this.#standing(queue, identity, hashOf(identity), timestamp) !== undefined
     }
   }
 
@@ -190,41 +225,56 @@ export class Draft {
   }
 
   /** Removes what a range holds; the range may be a slice, and then the next one goes on behind it. */
-  deleteAll(call: ContextCall & { kind: 'deleteAll' }): void {
+  deleteAll(call: DeleteAllCall): void {
     const before = call.answer
-    for (const identity of this.#identitiesIn(call, call.prefix)) {
-      if (this.delete(call.queue, identity, identityTimestamp(identity))) call.answer++
+    const { identities, found } = this.#timersIn(call)
+    for (let i = 0; i < identities.length; i++) {
+      const identity = identities[i]!
+      if (this.#deleteRead(call.queue, identity, identityTimestamp(identity), found[i]!)) call.answer++
     }
     if (!call.isLarge && call.answer > before) this.knownPrefixes.push(call.prefix)
   }
 
   replace(call: ReplaceCall): void {
-    const identities = this.#identitiesIn(call, call.prefix)
+    const { identities, found } = this.#timersIn(call)
     // A handler's replace was checked when it was recorded, and now goes with the rest of its commit.
     if (call.settle !== undefined && identities.length > MAX_ATOMIC_EVENTS) {
       throw invalidArgument(
         `replace would remove ${identities.length} timers in one step, ${MAX_ATOMIC_EVENTS} at most: deleteAll them first`,
       )
     }
-    for (const identity of identities) {
-      if (identity === call.identity) continue
+    // What it registers lies in its range, all of which was read.
+    let own: Found = null
+    for (let i = 0; i < identities.length; i++) {
+      const identity = identities[i]!
+      if (identity === call.identity) {
+        own = found[i]!
+        continue
+      }
       const timestamp = identityTimestamp(identity)
-      if (this.delete(call.queue, identity, timestamp)) call.answer.push(timestamp)
+      if (this.#deleteRead(call.queue, identity, timestamp, found[i]!)) call.answer.push(timestamp)
     }
     call.answer.sort((a, b) => a - b)
-    this.register(call.queue, call.identity, call.timestamp, call.payload)
+    const hash = hashOf(call.identity)
+    const before = this.#standingRead(call.identity, hash, own)
+    this.#register(call.queue, call.identity, hash, call.timestamp, call.payload, before)
     // One that stands as it was told is not changed.
     if (!call.isLarge && this.changes.get(call.identity) !== undefined) this.knownPrefixes.push(call.prefix)
   }
 
-  /** The identities behind a prefix that may stand: those read, and what the commits under way and this one changed. */
-  #identitiesIn(call: ContextCall, prefix: string): readonly string[] {
+  /** The timers behind a call's prefix that may stand: those read, and what the commits under way and this one changed. */
+  #timersIn(call: RangeCall): RangeRead {
+    const { prefix } = call
     const part = keyPart(prefix)
-    const read = this.#sources.range(call)
     const changed: string[] = []
     for (const changes of this.#sources.underWay) this.#addChanged(changes, part, prefix, changed)
     this.#addChanged(this.changes, part, prefix, changed)
-    return changed.length === 0 ? read : [...new Set([...read, ...changed])]
+    const read = this.#sources.range(call)
+    if (changed.length === 0) return read
+    const known = new Set(read.identities)
+    const more = [...new Set(changed)].filter((identity) => !known.has(identity))
+    // Who changed them tells what stands.
+    return { identities: [...read.identities, ...more], found: [...read.found, ...more.map(() => null)] }
   }
 
   /** Adds what some changes tell of behind a prefix, and this commit did not remove. */

@@ -6,9 +6,10 @@
  *   is not read, and neither is what the spaces cannot have.
  * - A range is read up to a few timers; where there are more, the call is noted as large, and the commit ends before it.
  *   A large one is read as a whole, or in slices, and only when nothing is under way: the store alone tells its end.
- * - Entries are looked up in the order in which they were asked for: a step forward, no map.
+ * - Entries and ranges are looked up in the order in which they were asked for: a step forward, no map.
  */
 import type { Engine, Entry } from '../engine/engine.ts'
+import { invariant } from '../errors.ts'
 import {
   MAX_COMMIT_EVENTS,
   MAX_SHARED_RANGE_TIMERS,
@@ -17,24 +18,32 @@ import {
 } from '../limits.ts'
 import type { StoredTimer } from '../timer/stored.ts'
 import type { Taken } from './callqueue.ts'
-import type { Call, ContextCall, RangeCall } from './calls.ts'
+import type { Call, RangeCall } from './calls.ts'
 import type { RecentTimers } from './recent.ts'
 import { NOTHING_BEHIND, type RecentRange } from './recenttables.ts'
 import { NOTHING_STORED, type QueueState } from './state.ts'
 
 /** What stood of a timer when it was asked for: a recent one, a value of the space; null: it did not stand. */
-type Found = StoredTimer | string | null
+export type Found = StoredTimer | string | null
+
+/** The timers behind a prefix, in no order, and what was found of each. */
+export interface RangeRead {
+  identities: readonly string[]
+  found: readonly Found[]
+}
+
+const NOTHING_READ: RangeRead = { identities: [], found: [] }
 
 export class CallReads {
   /** Index behind the last call that can be decided with this. */
   readonly end: number
   readonly #identities: readonly string[]
   readonly #found: readonly Found[]
-  readonly #ranges: ReadonlyMap<Call, readonly string[]>
-  readonly #inRanges: ReadonlyMap<string, Found>
+  readonly #ranges: Ranges
   /** Each queue's upper bound when this was read: above it nothing stood. */
   readonly #highs: ReadonlyMap<QueueState, number>
   #at = 0
+  #atRange = 0
 
   constructor(
     { identities, highs }: Pick<Asked, 'identities' | 'highs'>,
@@ -45,8 +54,7 @@ export class CallReads {
     this.#identities = identities
     this.#found = found
     this.end = ranges.end
-    this.#ranges = ranges.identities
-    this.#inRanges = ranges.found
+    this.#ranges = ranges
   }
 
   /** Whether a timer cannot have stood, so that it was not even read. */
@@ -57,8 +65,6 @@ export class CallReads {
 
   /** What was found of a timer; undefined: it was not asked for. */
   find(identity: string): Found | undefined {
-    const inRange = this.#inRanges.size === 0 ? undefined : this.#inRanges.get(identity)
-    if (inRange !== undefined) return inRange
     const identities = this.#identities
     for (let i = this.#at; i < identities.length; i++) {
       if (identities[i] !== identity) continue
@@ -68,14 +74,19 @@ export class CallReads {
     return undefined
   }
 
-  range(call: ContextCall): readonly string[] {
-    return this.#ranges.get(call) ?? []
+  /** What was read for a call: all that stood there then. Each is asked for once, in order. */
+  range(call: RangeCall): RangeRead {
+    const { calls, reads } = this.#ranges
+    const at = this.#atRange++
+    const read = calls[at] === call ? reads[at] : undefined
+    invariant(read !== undefined, 'a range is decided that was not read')
+    return read
   }
 }
 
 /** What a commit needs that asks for nothing. */
 export function noReads(): CallReads {
-  return new CallReads({ identities: [], highs: new Map() }, [], new Ranges(0))
+  return new CallReads({ identities: [], highs: new Map() }, [], new Ranges([], 0))
 }
 
 /** The first identity behind a prefix that ends with NUL. */
@@ -85,14 +96,22 @@ export function prefixEnd(prefix: string): string {
 
 /** Reads what the calls need, as far as one commit can decide them. Long ranges are there only where nothing is recent. */
 export async function readFor(engine: Engine, taken: Taken, recent: RecentTimers): Promise<CallReads> {
-  const asked: Asked = { identities: [], recentStandings: [], short: [], long: [], highs: new Map(), recent }
+  const asked: Asked = { identities: [], recentStandings: [], ranges: [], highs: new Map(), recent }
   for (let at = 0; at < taken.calls.length; at++) collect(taken.calls[at]!, at, taken, asked)
-  const { identities, recentStandings, short, long } = asked
+  const { identities, recentStandings } = asked
   const stored: string[] = []
   for (let i = 0; i < identities.length; i++)
     if (recentStandings[i] === undefined) stored.push(identities[i]!)
-  const ranges = new Ranges(taken.calls.length)
-  const reading = long.map(async (call) => ranges.add(call, await readRange(engine, call, taken)))
+  const ranges = new Ranges(
+    asked.ranges.map(({ call }) => call),
+    taken.calls.length,
+  )
+  const short: ShortRange[] = []
+  const reading: Promise<void>[] = []
+  for (const [place, { call, at }] of asked.ranges.entries()) {
+    if (!call.isLarge) short.push({ call, at, place })
+    else reading.push(readRange(engine, call, taken).then((entries) => ranges.add(place, entries)))
+  }
   // All at once: where several fail, each is handled.
   const [values] = await Promise.all([
     stored.length === 0 ? [] : engine.getMany(stored),
@@ -108,32 +127,34 @@ export async function readFor(engine: Engine, taken: Taken, recent: RecentTimers
 
 /** The ranges that were read. */
 class Ranges {
-  readonly identities = new Map<Call, readonly string[]>()
-  /** What was found of each timer in them, and of what a replace registers. */
-  readonly found = new Map<string, Found>()
+  /** The calls that ask for them, in the order in which they will be decided. */
+  readonly calls: readonly RangeCall[]
+  /** What was read for each. */
+  readonly reads: RangeRead[] = []
   /** Index behind the last call that can be decided. */
   end: number
 
-  constructor(end: number) {
+  constructor(calls: readonly RangeCall[], end: number) {
+    this.calls = calls
     this.end = end
   }
 
   /** `recent`: what was recent when the entries were read. Once it is spilled nothing else tells of it. */
-  add(call: RangeCall, entries: readonly Entry[], recent: RecentRange = NOTHING_BEHIND): void {
+  add(place: number, entries: readonly Entry[], recent: RecentRange = NOTHING_BEHIND): void {
     const { identities, standings } = recent
-    for (let i = 0; i < identities.length; i++) this.found.set(identities[i]!, standings[i]!)
-    if (entries.length > 0) {
-      const known = identities.length === 0 ? undefined : new Set(identities)
-      const all = [...identities]
-      for (const [identity, value] of entries) {
-        if (known?.has(identity)) continue
-        all.push(identity)
-        this.found.set(identity, value)
-      }
-      this.identities.set(call, all)
-    } else this.identities.set(call, identities)
-    // What it registers lies in its range, all of which was read.
-    if (call.kind === 'replace' && !this.found.has(call.identity)) this.found.set(call.identity, null)
+    if (entries.length === 0) {
+      this.reads[place] = identities.length === 0 ? NOTHING_READ : { identities, found: standings }
+      return
+    }
+    const known = identities.length === 0 ? undefined : new Set(identities)
+    const all = [...identities]
+    const found: Found[] = [...standings]
+    for (const [identity, value] of entries) {
+      if (known?.has(identity)) continue
+      all.push(identity)
+      found.push(value)
+    }
+    this.reads[place] = { identities: all, found }
   }
 }
 
@@ -147,13 +168,13 @@ async function readShort(
   const fresh = short.map(({ call: { prefix } }) => recent.behind(prefix))
   const found = await scanShort(engine, short, recent)
   let timers = 0
-  for (const [i, { call, at }] of short.entries()) {
+  for (const [i, { call, at, place }] of short.entries()) {
     const entries = found[i]
     const count = Math.max(entries?.length ?? 0, fresh[i]!.identities.length)
     timers += count
     const isTooLong = entries !== undefined && count > MAX_SHARED_RANGE_TIMERS
     if (entries !== undefined && !isTooLong && (at === 0 || timers <= MAX_COMMIT_EVENTS)) {
-      ranges.add(call, entries, fresh[i])
+      ranges.add(place, entries, fresh[i])
       continue
     }
     if (isTooLong) call.isLarge = true
@@ -183,10 +204,15 @@ async function scanShort(
   return short.map((range) => (range === stored[at] ? found[at++] : []))
 }
 
-/** A range that is mostly short, and the index of the call that asks for it, or whose handler does. */
-interface ShortRange {
+/** A range, and the index of the call that asks for it, or whose handler does. */
+interface AskedRange {
   call: RangeCall
   at: number
+}
+
+/** One that is mostly short, and its place among all. */
+interface ShortRange extends AskedRange {
+  place: number
 }
 
 /** What the calls of a commit ask for. */
@@ -195,10 +221,8 @@ interface Asked {
   identities: string[]
   /** What is recent of each, or null where the space cannot have it either; undefined: the space tells. */
   recentStandings: (StoredTimer | null | undefined)[]
-  /** Calls about a key that share the commit if it has few timers. */
-  short: ShortRange[]
-  /** Those of which all that there is is read. */
-  long: RangeCall[]
+  /** Calls about a key: of a large one all that there is is read, the others share the commit if there are few timers. */
+  ranges: AskedRange[]
   highs: Map<QueueState, number>
   recent: RecentTimers
 }
@@ -229,8 +253,7 @@ function collect(call: Call, at: number, taken: Taken, asked: Asked): void {
     }
     case 'replace':
     case 'deleteAll':
-      if (call.isLarge) asked.long.push(call)
-      else asked.short.push({ call, at })
+      asked.ranges.push({ call, at })
       break
     case 'fire':
     case 'step':

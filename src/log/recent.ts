@@ -69,13 +69,13 @@ export class RecentTimers implements Changes {
     this.#maxLogCharacters = (writeBufferBytes * RECENT_LOG_WRITE_BUFFERS) / RECENT_TABLES
   }
 
-  get(identity: string): StoredTimer | null | undefined {
-    return this.#tables.get(identity)
+  get(identity: string, hash?: number): StoredTimer | null | undefined {
+    return this.#tables.get(identity, hash)
   }
 
   /** Whether it tells of a timer, that it stands or that it went. */
-  knows(identity: string): boolean {
-    return this.#tables.knows(identity)
+  knows(identity: string, hash?: number): boolean {
+    return this.#tables.knows(identity, hash)
   }
 
   changedOf(part: string): readonly string[] {

@@ -120,8 +120,7 @@ export class RecentTables {
   }
 
   /** What stands of a timer, or null where it went; undefined: no table tells. */
-  get(identity: string): StoredTimer | null | undefined {
-    const hash = hashOf(identity)
+  get(identity: string, hash = hashOf(identity)): StoredTimer | null | undefined {
     const tables = this.#ofIdentity.tables(hash)
     if (tables === 0) return undefined
     let value = (tables & this.#open.bit) === 0 ? undefined : this.#open.find(identity, hash)
@@ -133,8 +132,7 @@ export class RecentTables {
   }
 
   /** Whether a table tells of a timer, that it stands or that it went. */
-  knows(identity: string): boolean {
-    const hash = hashOf(identity)
+  knows(identity: string, hash = hashOf(identity)): boolean {
     const tables = this.#ofIdentity.tables(hash)
     if (tables === 0) return false
     if ((tables & this.#open.bit) !== 0 && this.#open.knows(identity, hash)) return true

@@ -11,6 +11,7 @@ import { keyPart } from '../timer/identity.ts'
 import { parseStored, type StoredTimer } from '../timer/stored.ts'
 import type { CallQueue } from './callqueue.ts'
 import type { Changes, Standing } from './changes.ts'
+import { hashOf } from './identitytable.ts'
 import { prefixEnd } from './reads.ts'
 import type { RecentTimers } from './recent.ts'
 import { NOTHING_STORED, type QueueState } from './state.ts'
@@ -118,8 +119,10 @@ export class Standings {
 
 /** What stands after the newest of the changes that touches a timer; null: nothing; undefined: none does. */
 function standingIn(newestFirst: readonly Changes[], identity: string): StoredTimer | null | undefined {
+  if (newestFirst.length === 0) return undefined
+  const hash = hashOf(identity)
   for (const changes of newestFirst) {
-    const standing = changes.get(identity)
+    const standing = changes.get(identity, hash)
     if (standing !== undefined) return standing
   }
   return undefined
