@@ -61,7 +61,8 @@ export async function scanPrefixes(
     try {
       for (const place of places) {
         if (characters >= maxBytes || hasFailed) return
-        const entries = await pages.behind(prefixes[place]!)
+        const prefix = prefixes[place]!
+        const entries = pages.known(prefix) ?? (await pages.read(prefix))
         for (const [key, value] of entries) characters += key.length + value.length
         found[place] = entries
       }
@@ -102,6 +103,8 @@ class Pages {
   #page: Entry[] = []
   /** Index of the first entry behind the last prefix, or of the one after. */
   #at = 0
+  /** Index behind the last prefix's entries. */
+  #end = 0
   #last = ''
   /** Whether there is nothing behind the page. */
   #isEnd = false
@@ -118,21 +121,34 @@ class Pages {
     this.#iterator = level.iterator(READING)
   }
 
-  /** The first entries behind a prefix, up to the limit. */
-  async behind(prefix: string): Promise<Entry[]> {
+  /** The first entries behind a prefix, up to the limit; undefined: the page does not tell them. */
+  known(prefix: string): Entry[] | undefined {
+    return this.#holds(prefix) ? this.#take(prefix) : undefined
+  }
+
+  /** The same, with what is to be read for it. */
+  async read(prefix: string): Promise<Entry[]> {
     if (!this.#holds(prefix)) await this.#begin(prefix)
-    this.#last = prefix
     const page = this.#page
-    let end = this.#at
     for (;;) {
-      while (end < page.length && end - this.#at < this.#limit && page[end]![0].startsWith(prefix)) end++
-      if (end < page.length || this.#isEnd || end - this.#at === this.#limit) break
+      const entries = this.#take(prefix)
+      if (entries !== undefined) return entries
       // It goes on behind the page's end: what lies there is mostly wanted, too.
       const ask = Math.max(this.#ask, page.length * DENSE_GROWTH)
       const more = await this.#iterator.nextv(Math.min(ask, MAX_PAGE_ENTRIES))
       if (more.length === 0) this.#isEnd = true
       for (const entry of more) page.push(entry)
     }
+  }
+
+  /** The entries behind a prefix, whose first one is at hand; undefined: more may lie behind the page. */
+  #take(prefix: string): Entry[] | undefined {
+    const page = this.#page
+    let end = this.#at
+    while (end < page.length && end - this.#at < this.#limit && page[end]![0].startsWith(prefix)) end++
+    if (end === page.length && !this.#isEnd && end - this.#at < this.#limit) return undefined
+    this.#last = prefix
+    this.#end = end
     this.#wanted += end - this.#at
     return page.slice(this.#at, end)
   }
@@ -144,14 +160,13 @@ class Pages {
   /** Goes to the first entry that is not before a prefix, if it is in this page. */
   #holds(prefix: string): boolean {
     const page = this.#page
-    const lastKey = page.at(-1)?.[0]
-    if (
-      lastKey === undefined ||
-      compareStored(this.#last, prefix) > 0 ||
-      compareStored(prefix, lastKey) > 0
-    ) {
-      return false
+    if (page.length === 0 || compareStored(this.#last, prefix) > 0) return false
+    // Where keys lie together its entries come next; those of a prefix within the last one are among what was passed.
+    if (page[this.#end]?.[0].startsWith(prefix) && !prefix.startsWith(this.#last)) {
+      this.#at = this.#end
+      return true
     }
+    if (compareStored(prefix, page.at(-1)![0]) > 0) return false
     while (compareStored(page[this.#at]![0], prefix) < 0) this.#at++
     return true
   }
@@ -172,6 +187,7 @@ class Pages {
     this.#ask = this.nextAsk
     this.#page = []
     this.#at = 0
+    this.#end = 0
     this.#wanted = 0
     this.#isEnd = false
     await this.#moveTo(prefix)

@@ -76,9 +76,9 @@ export class CallReads {
 
   /** What was read for a call: all that stood there then. Each is asked for once, in order. */
   range(call: RangeCall): RangeRead {
-    const { calls, reads } = this.#ranges
+    const { asked, reads } = this.#ranges
     const at = this.#atRange++
-    const read = calls[at] === call ? reads[at] : undefined
+    const read = asked[at]?.call === call ? reads[at] : undefined
     invariant(read !== undefined, 'a range is decided that was not read')
     return read
   }
@@ -102,16 +102,11 @@ export async function readFor(engine: Engine, taken: Taken, recent: RecentTimers
   const stored: string[] = []
   for (let i = 0; i < identities.length; i++)
     if (recentStandings[i] === undefined) stored.push(identities[i]!)
-  const ranges = new Ranges(
-    asked.ranges.map(({ call }) => call),
-    taken.calls.length,
-  )
-  const short: ShortRange[] = []
-  const reading: Promise<void>[] = []
-  for (const [place, { call, at }] of asked.ranges.entries()) {
-    if (!call.isLarge) short.push({ call, at, place })
-    else reading.push(readRange(engine, call, taken).then((entries) => ranges.add(place, entries)))
-  }
+  const ranges = new Ranges(asked.ranges, taken.calls.length)
+  const short = asked.ranges.filter(({ call }) => !call.isLarge)
+  const reading = asked.ranges
+    .filter(({ call }) => call.isLarge)
+    .map(async ({ call, place }) => ranges.add(place, await readRange(engine, call, taken)))
   // All at once: where several fail, each is handled.
   const [values] = await Promise.all([
     stored.length === 0 ? [] : engine.getMany(stored),
@@ -127,15 +122,15 @@ export async function readFor(engine: Engine, taken: Taken, recent: RecentTimers
 
 /** The ranges that were read. */
 class Ranges {
-  /** The calls that ask for them, in the order in which they will be decided. */
-  readonly calls: readonly RangeCall[]
+  /** In the order in which they will be decided. */
+  readonly asked: readonly AskedRange[]
   /** What was read for each. */
   readonly reads: RangeRead[] = []
   /** Index behind the last call that can be decided. */
   end: number
 
-  constructor(calls: readonly RangeCall[], end: number) {
-    this.calls = calls
+  constructor(asked: readonly AskedRange[], end: number) {
+    this.asked = asked
     this.end = end
   }
 
@@ -161,7 +156,7 @@ class Ranges {
 /** Reads ranges that are mostly short, and finds out how many calls can share the commit. */
 async function readShort(
   engine: Engine,
-  short: readonly ShortRange[],
+  short: readonly AskedRange[],
   recent: RecentTimers,
   ranges: Ranges,
 ): Promise<void> {
@@ -188,7 +183,7 @@ async function readShort(
 /** What the spaces have of each; nothing is asked where a queue has nothing there, or all of a key is recent. */
 async function scanShort(
   engine: Engine,
-  short: readonly ShortRange[],
+  short: readonly AskedRange[],
   recent: RecentTimers,
 ): Promise<(Entry[] | undefined)[]> {
   const limits = { limit: MAX_SHARED_RANGE_TIMERS + 1, maxBytes: MAX_SHARED_RANGES_BYTES }
@@ -204,14 +199,10 @@ async function scanShort(
   return short.map((range) => (range === stored[at] ? found[at++] : []))
 }
 
-/** A range, and the index of the call that asks for it, or whose handler does. */
+/** A range, the index of the call that asks for it, or whose handler does, and its place among all ranges. */
 interface AskedRange {
   call: RangeCall
   at: number
-}
-
-/** One that is mostly short, and its place among all. */
-interface ShortRange extends AskedRange {
   place: number
 }
 
@@ -253,7 +244,7 @@ function collect(call: Call, at: number, taken: Taken, asked: Asked): void {
     }
     case 'replace':
     case 'deleteAll':
-      asked.ranges.push({ call, at })
+      asked.ranges.push({ call, at, place: asked.ranges.length })
       break
     case 'fire':
     case 'step':

@@ -86,10 +86,16 @@ export class TimerCodec {
     if (typeof keys === 'string' || typeof (keys as Iterable<unknown>)?.[Symbol.iterator] !== 'function')
       throw invalidArgument('keys must be an iterable of keys, such as an array of them')
     const tail = this.#prefixTail(namespace)
-    const prefixes: string[] = []
-    for (const each of keys as Iterable<unknown>) prefixes.push(this.#keyText(queue, each) + tail)
-    // Where astral characters are in play the engine's order is another one; it sorts what it is asked for.
-    return prefixes.sort().filter((prefix, i) => prefix !== prefixes[i - 1])
+    // By key group: keys that come in order are in order in each.
+    const groups = new Map<string, string[]>()
+    for (const each of keys as Iterable<unknown>) {
+      const prefix = this.#keyText(queue, each) + tail
+      const group = prefix.slice(0, IDENTITY_KEY_START)
+      const known = groups.get(group)
+      if (known === undefined) groups.set(group, [prefix])
+      else known.push(prefix)
+    }
+    return [...groups.keys()].sort().flatMap((group) => sortedOnce(groups.get(group)!))
   }
 
   /** Queue, key group and key. */
@@ -145,4 +151,10 @@ export class TimerCodec {
         'ask the instance that holds it',
     )
   }
+}
+
+/** Texts in order, each once. Where astral characters are in play the engine's order is another one; it sorts by itself. */
+function sortedOnce(texts: string[]): string[] {
+  if (texts.every((text, i) => i === 0 || texts[i - 1]! < text)) return texts
+  return texts.sort().filter((text, i) => text !== texts[i - 1])
 }
