@@ -29,8 +29,9 @@ export const MAX_MAX_PARALLELISM = 32768
 
 /** Events that one commit takes before the next begins: large enough to share an fsync, small enough to overlap. */
 export const MAX_COMMIT_EVENTS = 1024
-/** Calls that are parted in two commits at least, where one is to be decided while the other is written. */
+/** So many waiting calls may be parted in two commits; so many tell how long it takes to decide one. */
 export const MIN_PARTED_CALLS = 256
+export const MIN_MEASURED_CALLS = 64
 /** Payload characters that one commit takes before the next begins. */
 export const MAX_COMMIT_CHARACTERS = 4 * 1024 * 1024
 /** Events that one indivisible step (replace, a handler's context) may have. */

@@ -103,8 +103,8 @@ class Pages {
   #page: Entry[] = []
   /** Index of the first entry behind the last prefix, or of the one after. */
   #at = 0
-  /** Index behind the last prefix's entries. */
-  #end = 0
+  /** Index behind those entries of the last prefix that were taken. */
+  #afterLast = 0
   #last = ''
   /** Whether there is nothing behind the page. */
   #isEnd = false
@@ -148,7 +148,7 @@ class Pages {
     while (end < page.length && end - this.#at < this.#limit && page[end]![0].startsWith(prefix)) end++
     if (end === page.length && !this.#isEnd && end - this.#at < this.#limit) return undefined
     this.#last = prefix
-    this.#end = end
+    this.#afterLast = end
     this.#wanted += end - this.#at
     return page.slice(this.#at, end)
   }
@@ -162,8 +162,8 @@ class Pages {
     const page = this.#page
     if (page.length === 0 || compareStored(this.#last, prefix) > 0) return false
     // Where keys lie together its entries come next; those of a prefix within the last one are among what was passed.
-    if (page[this.#end]?.[0].startsWith(prefix) && !prefix.startsWith(this.#last)) {
-      this.#at = this.#end
+    if (page[this.#afterLast]?.[0].startsWith(prefix) && !prefix.startsWith(this.#last)) {
+      this.#at = this.#afterLast
       return true
     }
     if (compareStored(prefix, page.at(-1)![0]) > 0) return false
@@ -187,7 +187,7 @@ class Pages {
     this.#ask = this.nextAsk
     this.#page = []
     this.#at = 0
-    this.#end = 0
+    this.#afterLast = 0
     this.#wanted = 0
     this.#isEnd = false
     await this.#moveTo(prefix)

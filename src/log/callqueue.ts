@@ -1,13 +1,14 @@
 /**
  * The calls that are not decided yet, in order: those that wait, and before them those that a commit has taken.
  *
- * - A commit takes calls from the front until it is full; it stops before a snapshot's cut or a read. How many timers a
- *   deleteAll or replace finds shows only when they are read: then what is too much for one commit is given back.
+ * - A commit takes calls from the front until it is full, or has half of those that wait; it stops before a snapshot's cut
+ *   or a read. How many timers a deleteAll or replace finds shows only when they are read: then what is too much for one
+ *   commit is given back.
  * - One that finds many is read when nothing is under way; it begins a commit, and a deleteAll ends it, too.
  * - A call that one commit cannot hold (registerMany, deleteAll) stays at the front until its last slice.
  * - What the undecided calls will make of a timer is indexed only when somebody asks, each call once.
  */
-import { MAX_COMMIT_CHARACTERS, MAX_COMMIT_EVENTS, MIN_PARTED_CALLS } from '../limits.ts'
+import { MAX_COMMIT_CHARACTERS, MAX_COMMIT_EVENTS } from '../limits.ts'
 import { CallEffects, type Undecided } from './calleffects.ts'
 import { type Call, type CutCall, isRangeCall, needsLongRange, type ReadCall } from './calls.ts'
 
@@ -37,6 +38,11 @@ export class CallQueue {
   /** Undecided calls other than plain removals of fired timers. */
   #others = 0
 
+  /** Calls that no commit has taken. */
+  get waiting(): number {
+    return this.#items.length - this.#next
+  }
+
   push(call: Call): void {
     if (!isPlainRemoval(call)) this.#others++
     this.#items.push(call)
@@ -63,8 +69,8 @@ export class CallQueue {
   }
 
   /**
-   * The calls of the next commit. `alone`: nothing is under way, so ranges of the store can be read. `parted`: of many,
-   * half of those that wait.
+   * The calls of the next commit. `alone`: nothing is under way, so ranges of the store can be read. `parted`: half of
+   * those that wait.
    */
   take(alone: boolean, parted = false): Taken {
     const taken: Taken = {
@@ -75,7 +81,7 @@ export class CallQueue {
     }
     let events = 0
     let characters = 0
-    const maxEvents = parted ? this.#eventsOfHalf : MAX_COMMIT_EVENTS
+    const maxEvents = parted ? Math.min(Math.ceil(this.waiting / 2), MAX_COMMIT_EVENTS) : MAX_COMMIT_EVENTS
     while (this.#next < this.#items.length && events < maxEvents && characters < MAX_COMMIT_CHARACTERS) {
       const call = this.#items[this.#next]!
       if (call.kind === 'cut' || call.kind === 'read' || (!alone && needsLongRange(call))) break
@@ -107,12 +113,6 @@ export class CallQueue {
       if (call.kind === 'register' || call.kind === 'replace') characters += call.payload.length
     }
     return taken
-  }
-
-  get #eventsOfHalf(): number {
-    const waiting = this.#items.length - this.#next
-    if (waiting < MIN_PARTED_CALLS) return MAX_COMMIT_EVENTS
-    return Math.min(Math.ceil(waiting / 2), MAX_COMMIT_EVENTS)
   }
 
   /** Gives back what was taken from the index `end` on: the next commit takes it again. */

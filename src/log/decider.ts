@@ -14,7 +14,7 @@ import { Draft } from './draft.ts'
 import { encodeEntry } from './entry.ts'
 import type { Commit } from './events.ts'
 import { hashOf } from './identitytable.ts'
-import type { CallReads } from './reads.ts'
+import type { CallReads, Found } from './reads.ts'
 import type { RecentTimers, Spilled } from './recent.ts'
 import type { LogRetention } from './retention.ts'
 import { markSpilled } from './spillmark.ts'
@@ -65,6 +65,13 @@ export class Decider {
   ): { decided: DecidedCommit; calls: readonly Call[] } {
     const { state, retention, engine, recent, parse } = this.#parts
     const { isSpilling } = recent
+    const standingUnderWay = (identity: string, hash: number) => {
+      for (const changes of underWay) {
+        const standing = changes.get(identity, hash)
+        if (standing !== undefined) return standing
+      }
+      return undefined
+    }
     const draft = new Draft({
       state,
       timeMs: this.#parts.now(),
@@ -72,22 +79,18 @@ export class Decider {
       onRetired: this.#parts.onRetired,
       lookup: (identity, hash, queue, timestamp) => {
         if (reads.isNew(queue, timestamp)) return undefined
-        for (const changes of underWay) {
-          const standing = changes.get(identity, hash)
-          if (standing !== undefined) return standing ?? undefined
-        }
+        let found: Found | undefined = standingUnderWay(identity, hash)
         // Who was asked for was looked up in what was recent then, and whatever came since is under way.
-        let found = reads.find(identity)
+        if (found === undefined) found = reads.find(identity)
         if (found === undefined) found = recent.get(identity, hash)
         if (found === undefined && timestamp <= queue.storedHigh) found = engine.get(identity)
         return typeof found === 'string' ? parse(identity, found) : (found ?? undefined)
       },
       lookupRead: (identity, hash, read) => {
-        for (const changes of underWay) {
-          const standing = changes.get(identity, hash)
-          if (standing !== undefined) return standing ?? undefined
-        }
-        return typeof read === 'string' ? parse(identity, read) : (read ?? undefined)
+        // Null, where it went.
+        const standing = standingUnderWay(identity, hash)
+        const found = standing === undefined ? read : standing
+        return typeof found === 'string' ? parse(identity, found) : (found ?? undefined)
       },
       isStoredAlone: (identity) => {
         if (!isSpilling) return false

@@ -1,7 +1,7 @@
 /**
  * Deciding a commit: what a call does, given what stands before it. Pure: no clock, no engine, no promise.
  *
- * - A draft sees what earlier events of its own commit did before it asks `lookup`.
+ * - A draft sees what earlier events of its own commit did before it asks what stood before.
  * - Counts and set hashes of the queues move with every event, by one addition each.
  * - A removed timer is retired only if a running snapshot holds it: the newest one's version is above the version since
  *   which the timer stood. A timer that comes and goes in one commit is therefore never retired.

@@ -1,7 +1,8 @@
 /**
  * The commit pipeline: the one way in which anything is written.
  *
- * - Calls take effect in the order in which they were made. Those that arrive while a commit is under way share the next.
+ * - Calls take effect in the order in which they were made. Those that arrive while a commit is under way share the next;
+ *   of many that wait while none is, half may go first (commitpace.ts).
  * - Three stages, one commit in each at most: read what the calls touch, decide them, write. The next commits are read
  *   and decided while the one before is written; what is decided and not yet written is seen through its changes.
  * - What is written is in the log, and what it did to timers is recent: in memory, until later commits spill it to the key
@@ -16,9 +17,9 @@ import { reached } from '../steps.ts'
 import { CallQueue, type Taken } from './callqueue.ts'
 import { answerCall, type Call, needsLongRange } from './calls.ts'
 import type { CommitChanges } from './changes.ts'
+import { CommitPace } from './commitpace.ts'
 import { type DecidedCommit, Decider } from './decider.ts'
 import type { Commit } from './events.ts'
-import { CommitPace } from './pace.ts'
 import { type CallReads, noReads, readFor } from './reads.ts'
 import type { RecentTimers, Spilled } from './recent.ts'
 import type { LogRetention } from './retention.ts'
@@ -190,7 +191,8 @@ export class CommitPipeline {
         return
       }
       if (nothingUnderWay && this.#startRead()) return
-      const taken = this.#queue.take(nothingUnderWay, nothingUnderWay && this.#pace.isDiskFaster)
+      const isParted = nothingUnderWay && this.#pace.parts(this.#queue.waiting)
+      const taken = this.#queue.take(nothingUnderWay, isParted)
       if (taken.calls.length > 0) void this.#readAndDecide(taken, nothingUnderWay)
     } catch (error) {
       this.fail(error)
@@ -238,12 +240,12 @@ export class CommitPipeline {
 
   async #readAndDecide(taken: Taken, alone: boolean): Promise<void> {
     this.#reading = true
-    const begunMs = this.#pace.nowMs()
     try {
       const underWay = this.#changesUnderWay()
       reached('commit.beforeRead')
       // Nothing is under way then.
       if (taken.calls.some(needsLongRange)) await this.spillAlone()
+      const begunMs = this.#pace.nowMs()
       const reads = await readFor(this.#parts.engine, taken, this.#parts.recent)
       this.#queue.giveBack(taken, reads.end)
       if (taken.calls.length === 0) {
@@ -258,7 +260,7 @@ export class CommitPipeline {
       }
       if (this.#failure !== undefined) throw this.#failure
       const decided = this.#decide(taken, reads, underWay)
-      if (alone) this.#pace.decided(begunMs)
+      if (alone) this.#pace.decided(begunMs, taken.calls.length)
       this.#reading = false
       this.#advance(decided)
     } catch (error) {

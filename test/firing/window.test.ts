@@ -116,4 +116,31 @@ test('a timer removed and registered again while a page is read is in the window
   assert.is(window.takeDue(Number.MAX_SAFE_INTEGER), undefined)
 })
 
+test('a timer in hand that is registered anew leaves the newer one known when it is put down', async () => {
+  const old = due(10, 1)
+  const { window, finish } = await slowWindow([old])
+  await finish()
+  const inHand = window.takeDue(10)!
+  window.register(old.identity, 10, orderTextOf(2, 0))
+  assert.is(inHand.stale, true)
+  window.putDown(inHand)
+  const newer = window.takeDue(10)!
+  assert.is(newer.orderText, orderTextOf(2, 0))
+  window.remove(old.identity)
+  assert.is(newer.stale, true)
+})
+
+test('a timer that is put down is known no more, and may come again', async () => {
+  const { window, finish } = await slowWindow([due(10, 1)])
+  await finish()
+  const inHand = window.takeDue(10)!
+  window.putDown(inHand)
+  window.remove(inHand.identity)
+  assert.is(inHand.stale, false)
+  window.add(inHand)
+  window.remove(inHand.identity)
+  assert.is(inHand.gone, true)
+  assert.equal(takeAll(window), [])
+})
+
 test.run()

@@ -29,6 +29,12 @@ export class SlowEngine extends LevelEngine {
     return values
   }
 
+  override async scanPrefixes(...args: Parameters<LevelEngine['scanPrefixes']>): Promise<Entry[][]> {
+    const found = await super.scanPrefixes(...args)
+    await this.#wait()
+    return found
+  }
+
   override async write(batch: EngineBatch, flushToDisk: boolean): Promise<void> {
     this.writes++
     this.underWay++

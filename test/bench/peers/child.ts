@@ -4,7 +4,7 @@ import { loadContender } from './contenders.ts'
 import { diskBytes, memoryOfTree, ownMemory } from './resources.ts'
 import { allWorkloads } from './workloads.ts'
 
-/** For how long everybody warms up. */
+/** For how long everybody warms up, at least. */
 const WARM_UP_MS = 3000
 
 /** What the parent says: see main.ts. */
@@ -33,6 +33,11 @@ if (order.warmUp !== undefined) {
     await warmUp!(warm)
     await warm.close()
   } while (performance.now() < endMs)
+  // Its server is to be gone before anything is measured.
+  await new Promise((resolve) => {
+    process.once('message', resolve)
+    process.send!('warm')
+  })
 }
 const startMs = performance.now()
 const emptyBytes = diskBytes(directory)

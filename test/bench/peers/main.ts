@@ -43,8 +43,8 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds)
 const chosen = values.workloads.split(',')
 
-/** Runs a measurement in a process of its own. */
-function measure(order: Order): Promise<Figures> {
+/** Runs a measurement in a process of its own; `onWarm` ends before it begins to measure. */
+function measure(order: Order, onWarm = async () => {}): Promise<Figures> {
   const script = fileURLToPath(new URL('./child.ts', import.meta.url))
   const args = ['--expose-gc', '--import', 'tsx', script, JSON.stringify(order)]
   const child = spawn(process.execPath, args, {
@@ -58,6 +58,9 @@ function measure(order: Order): Promise<Figures> {
     output += chunk
   })
   return new Promise((resolve, reject) => {
+    child.on('message', () => {
+      onWarm().then(() => child.send('measure'), reject)
+    })
     child.on('error', reject)
     child.on('close', (code, signal) => {
       const line = output.trim().split('\n').at(-1)!
@@ -93,12 +96,11 @@ async function runOne(contender: Contender, workload: string, count: number, rou
       server = await contender.startServer?.(serverDirectory)
       if (server !== undefined) run.serverStartMs = server.startMs
     }
-    run.figures = await measure(orderOf(workload))
+    run.figures = await measure(orderOf(workload), () => warmUp!.end())
   } catch (error) {
     run.failed = (error as Error).message
   } finally {
-    await server?.stop()
-    await warmUp?.end()
+    await Promise.allSettled([server?.stop(), warmUp?.end()])
     await rm(directory, { recursive: true, force: true })
   }
   return run
@@ -107,17 +109,23 @@ async function runOne(contender: Contender, workload: string, count: number, rou
 /** A store, and a server, for nothing but to warm up. */
 interface WarmUp {
   place: Place
+  /** Once, however often it is asked for. */
   end(): Promise<void>
 }
 
 async function beginWarmUp({ id, startServer }: Contender): Promise<WarmUp> {
   const directory = temporaryDirectory(`bench-warm-${id}`)
   const server = await startServer?.(directory)
+  let ending: Promise<void> | undefined
+  const end = async () => {
+    await server?.stop()
+    await rm(directory, { recursive: true, force: true })
+  }
   return {
     place: { directory, connection: server?.connection ?? '' },
-    async end() {
-      await server?.stop()
-      await rm(directory, { recursive: true, force: true })
+    end() {
+      ending ??= end()
+      return ending
     },
   }
 }

@@ -36,8 +36,8 @@ ${lossesSection(measured)}
 ${faultsSection(result)}
 ${measured.map(barsSection)}
 ${growth === undefined ? '' : growthSection(growth)}</main>
-<footer><p>Each measurement is a process of its own on an empty store. Before it schedules, cancels or fires what is measured, it
-does the like to another store for three seconds, whoever it is. Every run is checked: what was scheduled is stored, each
+<footer><p>Each measurement is a process of its own on an empty store. Where it schedules, cancels, or fires all that is due, it has
+done the like to another store for three seconds before, whoever it is. Every run is checked: what was scheduled is stored, each
 timer fires once, none early.</p></footer>
 </body>
 </html>

@@ -153,6 +153,7 @@ async function scheduleThen(
   schedule: () => Promise<void>,
   measure: Measure,
 ): Promise<Figures> {
+  const before = measure().diskBytes
   const startMs = performance.now()
   await schedule()
   const scheduledPerSecond = perSecond(timers.length, startMs)
@@ -163,7 +164,7 @@ async function scheduleThen(
     scheduledPerSecond,
     client,
     ...(server === undefined ? {} : { server }),
-    diskBytesPerTimer: diskBytes / timers.length,
+    diskBytesPerTimer: (diskBytes - before) / timers.length,
   }
 }
 
