@@ -6,7 +6,7 @@ import type { DueTimer } from './due.ts'
 
 export class Removals {
   #underWay = 0
-  /** Of the values' bodies of those timers. */
+  /** Of the bodies of those timers' values. */
   #characters = 0
   #onSettled: (() => void) | undefined
   /** Earliest timestamp that a timer's handler registered in this queue, not applied yet. */

@@ -119,7 +119,6 @@ export class Standings {
 
 /** What stands after the newest of the changes that touches a timer; null: nothing; undefined: none does. */
 function standingIn(newestFirst: readonly Changes[], identity: string): StoredTimer | null | undefined {
-  if (newestFirst.length === 0) return undefined
   const hash = hashOf(identity)
   for (const changes of newestFirst) {
     const standing = changes.get(identity, hash)

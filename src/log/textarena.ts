@@ -46,32 +46,35 @@ export class TextArena {
 
   /** Adds a text; returns its place. */
   add(text: string): number {
-    return text.length > SHORT_CHARACTERS ? this.#addLong(text) : this.#addShort(text)
+    return this.#addShort(text, text.length) ?? this.#addLong(text)
   }
 
   /** Adds the value that a body and its checksum make; returns its place. */
   addValue(body: string, checksum: number): number {
-    const length = body.length + CHECKSUM_CHARACTERS
-    if (length > SHORT_CHARACTERS) return this.#addLong(body + encodeChecksum(checksum))
-    const at = this.#room(WORD_BYTES + length)
-    const { bytes, words } = this.#chunks[this.#last]!
-    if (!writeLatin1(bytes, at + WORD_BYTES, body)) {
-      this.#end = at
-      return this.#addLong(body + encodeChecksum(checksum))
-    }
-    writeChecksum(bytes, at + WORD_BYTES + body.length, checksum)
-    words[at / WORD_BYTES] = length * 2
-    return this.#last * 2 ** WORD_BITS + at / WORD_BYTES
+    const place = this.#addShort(body, body.length + CHECKSUM_CHARACTERS)
+    if (place === undefined) return this.#addLong(body + encodeChecksum(checksum))
+    const start = (place & WORD_MASK) * WORD_BYTES + WORD_BYTES
+    writeChecksum(this.#chunkOf(place).bytes, start + body.length, checksum)
+    return place
   }
 
-  /** Writes a short text itself: a call into Node takes as long as fifty characters. */
-  #addShort(text: string): number {
-    const { length } = text
+  /**
+   * Writes what a short text of `length` begins with by hand: a call into Node takes as long as fifty characters.
+   * Undefined: it is long, or takes two bytes a character.
+   */
+  #addShort(text: string, length: number): number | undefined {
+    if (length > SHORT_CHARACTERS) return undefined
     const at = this.#room(WORD_BYTES + length)
     const { bytes, words } = this.#chunks[this.#last]!
-    if (!writeLatin1(bytes, at + WORD_BYTES, text)) {
+    let all = 0
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i)
+      all |= code
+      bytes[at + WORD_BYTES + i] = code
+    }
+    if (all > 0xff) {
       this.#end = at
-      return this.#addLong(text)
+      return undefined
     }
     words[at / WORD_BYTES] = length * 2
     return this.#last * 2 ** WORD_BITS + at / WORD_BYTES
@@ -186,17 +189,6 @@ export class TextArena {
     if (chunk !== undefined) bytes.set(chunk.bytes.subarray(0, used))
     this.#chunks[this.#last] = { bytes, words: new Uint32Array(bytes.buffer, 0, bytes.length >>> 2) }
   }
-}
-
-/** Writes a text, a byte a character; false: it takes two. */
-function writeLatin1(bytes: Uint8Array, at: number, text: string): boolean {
-  let all = 0
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    all |= code
-    bytes[at + i] = code
-  }
-  return all <= 0xff
 }
 
 export class TextReader {

@@ -100,8 +100,12 @@ async function runOne(contender: Contender, workload: string, count: number, rou
   } catch (error) {
     run.failed = (error as Error).message
   } finally {
-    await Promise.allSettled([server?.stop(), warmUp?.end()])
-    await rm(directory, { recursive: true, force: true })
+    try {
+      await server?.stop()
+    } finally {
+      await warmUp?.end()
+      await rm(directory, { recursive: true, force: true })
+    }
   }
   return run
 }
