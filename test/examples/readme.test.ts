@@ -1,13 +1,15 @@
-/** The README's first example, run as it stands. */
-import { spawnSync } from 'node:child_process'
+/** The README's first example, run as it stands, and killed as it says. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import fs from 'node:fs'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { temporaryDirectory } from '../support/tmp.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
+const TSX = pathToFileURL(path.join(root, 'node_modules', 'tsx', 'dist', 'loader.mjs')).href
 
 function firstExample(): string {
   const readme = fs.readFileSync(path.join(root, 'README.md'), 'utf8')
@@ -18,25 +20,46 @@ test('the example has at most fifteen lines', () => {
   assert.ok(firstExample().trim().split('\n').length <= 15)
 })
 
-test('the example runs as it stands: one timer is pending, and fires', () => {
-  const directory = temporaryDirectory('readme')
+/** Starts a script in a directory of its own, which it may be started in again. */
+function start(directory: string, script: string) {
   const source = path.join(root, 'src', 'index.ts')
   // The package's own name leads to its build; here it leads to its source, so that the test needs no build.
-  const script = firstExample().replace("'tidemark'", JSON.stringify(source))
+  fs.writeFileSync(path.join(directory, 'example.ts'), script.replace("'tidemark'", JSON.stringify(source)))
   fs.writeFileSync(path.join(directory, 'package.json'), '{"type":"module"}')
-  fs.writeFileSync(path.join(directory, 'example.ts'), script)
-  const tsx = path.join(root, 'node_modules', 'tsx', 'dist', 'cli.mjs')
-  const run = spawnSync(process.execPath, [tsx, 'example.ts'], {
-    cwd: directory,
-    encoding: 'utf8',
-    timeout: 60_000,
+  return spawn(process.execPath, ['--import', TSX, 'example.ts'], { cwd: directory })
+}
+
+async function ended(child: ReturnType<typeof start>) {
+  const output = { stdout: '', stderr: '', status: 0 as number | null }
+  child.stdout.on('data', (chunk) => {
+    output.stdout += chunk
   })
-  assert.is(run.stderr, '')
-  assert.is(
-    run.stdout,
-    '1 pending: kill me now, start me again, and it still fires\norder-42 was not paid in time\n',
-  )
-  assert.is(run.status, 0)
+  child.stderr.on('data', (chunk) => {
+    output.stderr += chunk
+  })
+  const [status] = await once(child, 'close')
+  return { ...output, status }
+}
+
+test('the example runs as it stands: one timer is pending, and fires', async () => {
+  assert.equal(await ended(start(temporaryDirectory('readme'), firstExample())), {
+    stdout: '1 pending: kill me now, start me again, and it still fires\norder-42 was not paid in time\n',
+    stderr: '',
+    status: 0,
+  })
+})
+
+test('killed when it says so, and started again, the example fires what it left, and ends', async () => {
+  const directory = temporaryDirectory('readme-killed')
+  const script = firstExample().replace('5_000', '500').replace('8_000', '2_000')
+  const killed = start(directory, script)
+  await once(killed.stdout, 'data')
+  killed.kill('SIGKILL')
+  await once(killed, 'close')
+  const { stdout, stderr, status } = await ended(start(directory, script))
+  assert.is(stderr, '')
+  assert.is(stdout.match(/^order-42 was not paid in time$/gm)?.length, 2)
+  assert.is(status, 0)
 })
 
 test.run()

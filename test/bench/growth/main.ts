@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { thisMachine } from '../measure.ts'
 import { runLines } from '../process.ts'
+import { tidemarkVersions } from '../versions.ts'
 
 const { values } = parseArgs({
   options: {
@@ -21,17 +22,25 @@ const { values } = parseArgs({
   },
 })
 
-interface SizeRun {
+interface Measured {
   timers: number
   figures: Record<string, number>
+}
+
+/** Each has its time and versions: a stored result may gather runs of several days. */
+interface SizeRun extends Measured {
+  at: string
+  versions: Record<string, string>
 }
 
 const sizes = values.sizes.split(',').map(Number)
 const result = { startedAt: new Date().toISOString(), machine: thisMachine(), runs: [] as SizeRun[] }
 for (let round = 1; round <= Number(values.rounds); round++) {
   for (const timers of sizes) {
-    const [run] = (await runLines('./size.ts', import.meta.url, [String(timers)])) as [SizeRun]
-    result.runs.push(run)
+    const at = new Date().toISOString()
+    const versions = tidemarkVersions()
+    const [run] = (await runLines('./size.ts', import.meta.url, [String(timers)])) as [Measured]
+    result.runs.push({ timers, at, versions, figures: run.figures })
     writeFileSync(values.out, `${JSON.stringify(result, undefined, 1)}\n`)
     console.log(`\n${timers.toLocaleString('en')} timers pending, round ${round}`)
     for (const [name, value] of Object.entries(run.figures)) {

@@ -1,11 +1,8 @@
 /** One measurement: one contender, one workload, in this process. Prints its figures as one line of JSON. */
-import type { Place } from './contender.ts'
+import type { Instance, Place } from './contender.ts'
 import { loadContender } from './contenders.ts'
 import { diskBytes, memoryOfTree, ownMemory } from './resources.ts'
-import { allWorkloads } from './workloads.ts'
-
-/** For how long everybody warms up, at least. */
-const WARM_UP_MS = 3000
+import { allWorkloads, type Session, WARM_UP_MS } from './workloads.ts'
 
 /** What the parent says: see main.ts. */
 export interface Order {
@@ -24,14 +21,38 @@ export interface Order {
 process.once('disconnect', () => process.exit(1))
 const order = JSON.parse(process.argv[2]!) as Order
 const { contender, workload, count, directory, connection, serverPid } = order
-const { open } = await loadContender(contender)
-const { run, warmUp, id } = allWorkloads.find(({ id }) => id === workload)!
+const { open, offers } = await loadContender(contender)
+const { run, warmUp } = allWorkloads.find(({ id }) => id === workload)!
+
+async function begin(place: Place): Promise<Session> {
+  // A walk through a server's files takes a while.
+  const emptyBytes = diskBytes(place.directory)
+  const begunMs = performance.now()
+  let instance: Instance = await open(place)
+  return {
+    begunMs,
+    get instance() {
+      return instance
+    },
+    async reopen() {
+      await instance.close()
+      instance = await open(place)
+      return instance
+    },
+    occupied: () => ({
+      client: ownMemory(),
+      ...(serverPid === 0 ? {} : { server: memoryOfTree(serverPid) }),
+      diskBytes: diskBytes(place.directory) - emptyBytes,
+    }),
+  }
+}
+
 if (order.warmUp !== undefined) {
   const endMs = performance.now() + WARM_UP_MS
   do {
-    const warm = await open(order.warmUp)
+    const warm = await begin(order.warmUp)
     await warmUp!(warm)
-    await warm.close()
+    await warm.instance.close()
   } while (performance.now() < endMs)
   // Its server is to be gone before anything is measured.
   await new Promise((resolve) => {
@@ -39,16 +60,12 @@ if (order.warmUp !== undefined) {
     process.send!('warm')
   })
 }
-const startMs = performance.now()
-const emptyBytes = diskBytes(directory)
-const instance = await open({ directory, connection })
-const figures = await run(instance, count, () => ({
-  client: ownMemory(),
-  ...(serverPid === 0 ? {} : { server: memoryOfTree(serverPid) }),
-  diskBytes: diskBytes(directory) - emptyBytes,
-}))
-if (id === 'restart') figures.openToFirstFireMs = performance.now() - startMs
-await instance.close()
+const session = await begin({ directory, connection })
+const figures = await run(session, count)
+if (offers.dueOrder && (figures.outOfOrder ?? 0) > 0)
+  figures.inexact = [`${figures.outOfOrder} of ${count} fired after one that was due later`]
+await session.instance.check?.()
+await session.instance.close()
 await new Promise<void>((resolve) => process.stdout.write(`${JSON.stringify(figures)}\n`, () => resolve()))
 // A client's connections may keep the process alive.
 process.exit(0)

@@ -49,11 +49,11 @@ export interface Instance {
   cancelAll(keys: readonly string[]): Promise<number>
   /** Does what it would do by itself in a quiet moment: what it takes then is what is measured. */
   rest?(): Promise<void>
-  /** Prepares `work`, where that is not what a service does each time it starts. */
-  prepare?(): Promise<void>
+  /** Throws where what is stored is not in order, where it can tell. */
+  check?(): Promise<void>
   /** From now on each due timer's key is told, at the moment when its handler begins. */
   work(onFired: (key: string) => void): Promise<void>
-  /** How many timers are not fired, or not removed yet: counted where they are stored. */
+  /** How many timers are not fired, or not removed yet, as it tells its users. */
   pending(): Promise<number>
   close(): Promise<void>
 }
@@ -67,6 +67,8 @@ export interface Contender {
   offers: Offers
   /** Packages whose versions belong to the result. */
   packages: readonly string[]
+  /** What it is driven with, where its documentation lets one choose: chunks, connections, sizes. */
+  settings?: Readonly<Record<string, string | number>>
   startServer?(directory: string): Promise<Server>
   open(place: Place): Promise<Instance>
 }

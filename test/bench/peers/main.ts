@@ -16,14 +16,15 @@ import { rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { isDeepStrictEqual, parseArgs } from 'node:util'
 import { temporaryDirectory } from '../../support/tmp.ts'
 import { thisMachine } from '../measure.ts'
+import { tidemarkVersions } from '../versions.ts'
 import type { Order } from './child.ts'
 import type { Contender, Place, Server } from './contender.ts'
 import { contenderIds, loadContender } from './contenders.ts'
 import type { Result, Run, Taker } from './result.ts'
-import { type Figures, workloads } from './workloads.ts'
+import { type Figures, settings, workloads } from './workloads.ts'
 
 const MOST_MINUTES = 20
 const LARGE_TIMERS = 1_000_000
@@ -59,7 +60,13 @@ function measure(order: Order, onWarm = async () => {}): Promise<Figures> {
   })
   return new Promise((resolve, reject) => {
     child.on('message', () => {
-      onWarm().then(() => child.send('measure'), reject)
+      onWarm().then(
+        () => child.send('measure'),
+        (error) => {
+          child.kill('SIGKILL')
+          reject(error)
+        },
+      )
     })
     child.on('error', reject)
     child.on('close', (code, signal) => {
@@ -70,10 +77,17 @@ function measure(order: Order, onWarm = async () => {}): Promise<Figures> {
   })
 }
 
+function madeIn(directory: string, name: string): string {
+  const made = join(directory, name)
+  mkdirSync(made)
+  return made
+}
+
 async function runOne(contender: Contender, workload: string, count: number, round: number): Promise<Run> {
-  const run: Run = { contender: contender.id, workload, timers: count, round }
+  const at = new Date().toISOString()
+  const run: Run = { contender: contender.id, workload, timers: count, round, at }
   const directory = temporaryDirectory(`bench-${contender.id}`)
-  const serverDirectory = join(directory, 'server')
+  const serverDirectory = madeIn(directory, 'server')
   let server: Server | undefined
   let warmUp: WarmUp | undefined
   const orderOf = (id: string): Order => ({
@@ -86,7 +100,6 @@ async function runOne(contender: Contender, workload: string, count: number, rou
     serverPid: server?.pid ?? 0,
   })
   try {
-    if (contender.startServer !== undefined) mkdirSync(serverDirectory)
     server = await contender.startServer?.(serverDirectory)
     if (workloads.find(({ id }) => id === workload)?.warmUp !== undefined)
       warmUp = await beginWarmUp(contender)
@@ -119,7 +132,7 @@ interface WarmUp {
 
 async function beginWarmUp({ id, startServer }: Contender): Promise<WarmUp> {
   const directory = temporaryDirectory(`bench-warm-${id}`)
-  const server = await startServer?.(directory)
+  const server = await startServer?.(madeIn(directory, 'server'))
   let ending: Promise<void> | undefined
   const end = async () => {
     await server?.stop()
@@ -149,16 +162,16 @@ function versionOf(name: string): string {
 }
 
 async function takerOf(contender: Contender): Promise<Taker> {
-  const { id, title, kind, durability, offers, packages, startServer } = contender
+  const { id, title, kind, durability, offers, packages, settings, startServer } = contender
   const versions = Object.fromEntries(packages.map((name) => [name, versionOf(name)]))
   if (startServer !== undefined) {
     const directory = temporaryDirectory('bench-server')
-    const server = await startServer(directory)
+    const server = await startServer(madeIn(directory, 'server'))
     versions.server = server.version
     await server.stop()
     await rm(directory, { recursive: true })
   }
-  return { id, title, kind, durability, offers, versions }
+  return { id, title, kind, durability, offers, versions, ...(settings && { settings }) }
 }
 
 /** The workloads, and with how many timers each. */
@@ -181,16 +194,26 @@ function installPeers(): void {
 installPeers()
 const contenders = await Promise.all(values.only.split(',').map(loadContender))
 function begun(): Result {
-  if (values.append && existsSync(values.out)) return JSON.parse(readFileSync(values.out, 'utf8')) as Result
+  const machine = thisMachine()
+  if (values.append && existsSync(values.out)) {
+    const there = JSON.parse(readFileSync(values.out, 'utf8')) as Result
+    if (!isDeepStrictEqual(there.machine, machine) || !isDeepStrictEqual(there.settings, settings))
+      throw new Error(`${values.out} was measured on another machine, or in another way: begin a new one`)
+    return there
+  }
   const told = workloads.map(({ id, title }) => ({ id, title }))
   const startedAt = new Date().toISOString()
-  return { startedAt, machine: thisMachine(), rounds: 0, contenders: [], workloads: told, runs: [] }
+  const versions = tidemarkVersions()
+  return { startedAt, machine, rounds: 0, versions, settings, contenders: [], workloads: told, runs: [] }
 }
 
 const result = begun()
 for (const contender of contenders) {
-  if (!result.contenders.some(({ id }) => id === contender.id))
-    result.contenders.push(await takerOf(contender))
+  const taker = await takerOf(contender)
+  const there = result.contenders.find(({ id }) => id === contender.id)
+  if (there === undefined) result.contenders.push(taker)
+  else if (!isDeepStrictEqual(there.versions, taker.versions))
+    throw new Error(`${values.out} has other versions of ${contender.id}: begin a new one`)
 }
 const until = result.rounds + rounds
 while (result.rounds < until) {

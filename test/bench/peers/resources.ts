@@ -1,6 +1,6 @@
 /** What a measurement occupies: memory of a process and of a server's whole tree, from /proc; and disk. */
 import { lstatSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, sep } from 'node:path'
 
 export interface Memory {
   /** Anonymous and shared memory, each page once. */
@@ -59,10 +59,14 @@ export function memoryOfTree(pid: number): Memory {
   return sum
 }
 
-/** Bytes that the files below a directory take on disk. */
+/** PostgreSQL's write-ahead log: what it takes is a setting (max_wal_size), and no more with more timers. */
+const LOG_OF_POSTGRES = `${sep}pg_wal`
+
+/** Bytes that the files below a directory take on disk, but for PostgreSQL's write-ahead log. */
 export function diskBytes(directory: string): number {
   let bytes = 0
   for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
+    if (entry.parentPath.includes(LOG_OF_POSTGRES)) continue
     const { blocks } = lstatSync(join(entry.parentPath, entry.name))
     bytes += blocks * 512
   }

@@ -1,5 +1,5 @@
 /** The result of a comparison, as it is stored: every run, and what it ran on. */
-import type { Machine } from '../measure.ts'
+import { type Machine, median } from '../measure.ts'
 import type { Contender } from './contender.ts'
 import type { Figures } from './workloads.ts'
 
@@ -8,6 +8,8 @@ export interface Run {
   workload: string
   timers: number
   round: number
+  /** When it began. */
+  at?: string
   figures?: Figures
   /** Why there are no figures. */
   failed?: string
@@ -23,12 +25,18 @@ export interface Taker {
   offers: Contender['offers']
   /** Packages and servers, with versions. */
   versions: Record<string, string>
+  /** What it is driven with. */
+  settings?: Contender['settings']
 }
 
 export interface Result {
   startedAt: string
   machine: Machine
   rounds: number
+  /** Of Tidemark, with the commit; `+` after it: with changes that are in none. */
+  versions?: Record<string, string>
+  /** The same for all who take part. */
+  settings?: Record<string, number>
   contenders: Taker[]
   workloads: { id: string; title: string }[]
   runs: Run[]
@@ -57,20 +65,7 @@ export interface Spread {
 /** The median of some runs, with their range; undefined: there are none. */
 export function spreadOf(values: readonly number[]): Spread | undefined {
   if (values.length === 0) return undefined
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  const median = sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
-  return { median, least: sorted[0]!, most: sorted.at(-1)!, runs: sorted.length }
-}
-
-/** One figure of one contender in one workload, over the rounds. */
-export function figureOf(
-  result: Result,
-  { contender, workload, timers }: Pick<Run, 'contender' | 'workload' | 'timers'>,
-  pick: (figures: Figures) => number | undefined,
-): Spread | undefined {
-  const values = result.runs
-    .filter((run) => run.contender === contender && run.workload === workload && run.timers === timers)
-    .map(({ figures }) => (figures === undefined ? undefined : pick(figures)))
-  return spreadOf(values.filter((value) => value !== undefined))
+  const least = values.reduce((a, b) => Math.min(a, b))
+  const most = values.reduce((a, b) => Math.max(a, b))
+  return { median: median(values), least, most, runs: values.length }
 }

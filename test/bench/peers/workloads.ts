@@ -1,9 +1,13 @@
 /**
  * The workloads, the same for all contenders. Each runs in a process of its own, on an empty store, and is exact or failed:
  * every timer fires once, none early, and what was scheduled is what is stored.
+ *
+ * - Whoever is to fire is closed and opened again before, as a service that starts anew: nobody fires from what it has in
+ *   memory of the scheduling.
  */
 import { withInFlight } from '../workload.ts'
 import type { Instance, PeerTimer } from './contender.ts'
+import { Fires } from './fires.ts'
 import { type Lateness, latenessOf } from './percentiles.ts'
 import type { Memory } from './resources.ts'
 
@@ -23,7 +27,9 @@ export interface Figures {
   client?: Memory
   server?: Memory
   diskBytesPerTimer?: number
-  /** What is not as it should be, where a contender does not promise it: told, and not hidden. */
+  /** Timers that fired after one that was due later. */
+  outOfOrder?: number
+  /** What is not as it should be, and is told, not hidden. */
   inexact?: string[]
 }
 
@@ -33,11 +39,20 @@ export interface Occupied {
   diskBytes: number
 }
 
-export type Measure = () => Occupied
+/** A contender's store in this process. */
+export interface Session {
+  /** When its opening began, by `performance.now()`. */
+  readonly begunMs: number
+  readonly instance: Instance
+  /** Closes it, and opens it again. */
+  reopen(): Promise<Instance>
+  occupied(): Occupied
+}
 
 /** Timers in flight, where they are scheduled one by one. */
-export const IN_FLIGHT = 1000
-/** Timers that are scheduled and cancelled, or fired, to warm up: again and again. */
+const IN_FLIGHT = 1000
+/** For how long everybody warms up, at least; with how many timers that are scheduled and cancelled, or fired, at once. */
+export const WARM_UP_MS = 3000
 const WARM_UP_TIMERS = 5000
 const WARM_UP_FIRES = 20_000
 const DAY_MS = 86_400_000
@@ -48,14 +63,25 @@ const BURST_GAP_MS = 3000
 const STEADY_LEAD_MS = 12_000
 const STEADY_PER_SECOND = 2000
 
+/** What a result says of how it was measured. */
+export const settings = {
+  inFlight: IN_FLIGHT,
+  warmUpMs: WARM_UP_MS,
+  warmUpTimers: WARM_UP_TIMERS,
+  warmUpFires: WARM_UP_FIRES,
+  bursts: BURSTS,
+  burstGapMs: BURST_GAP_MS,
+  steadyPerSecond: STEADY_PER_SECOND,
+}
+
 export interface Workload {
   id: string
   title: string
   /** How many timers, unless the caller says otherwise. */
   timers: number
   /** Does the like to another store before: a service's process has long compiled its code when it is busy. */
-  warmUp?(instance: Instance): Promise<void>
-  run(instance: Instance, count: number, measure: Measure): Promise<Figures>
+  warmUp?(session: Session): Promise<void>
+  run(session: Session, count: number): Promise<Figures>
 }
 
 function keyOf(i: number): string {
@@ -85,59 +111,13 @@ async function requirePending(instance: Instance, expected: number): Promise<voi
   if (pending !== expected) throw new Error(`${pending} timers are pending, and should be ${expected}`)
 }
 
-/** Notes each fire, and how late it is; resolves when each of the timers has fired once. */
-class Fires {
-  readonly latenessMs: Float64Array
-  readonly done: Promise<void>
-  readonly #times: Uint8Array
-  readonly #dueMs: Float64Array
-  #left: number
-  #resolve: () => void = () => {}
-  early = 0
-  twice = 0
-
-  constructor(timers: readonly PeerTimer[]) {
-    this.#left = timers.length
-    this.#times = new Uint8Array(timers.length)
-    this.latenessMs = new Float64Array(timers.length)
-    this.#dueMs = new Float64Array(timers.length)
-    for (const { key, dueMs } of timers) this.#dueMs[Number(key.slice(-12))] = dueMs
-    this.done = new Promise((resolve) => {
-      this.#resolve = resolve
-    })
-  }
-
-  readonly onFired = (key: string): void => {
-    const index = Number(key.slice(-12))
-    const times = this.#times[index]!
-    this.#times[index] = Math.min(255, times + 1)
-    if (times > 0) {
-      this.twice++
-      return
-    }
-    const lateMs = performance.timeOrigin + performance.now() - this.#dueMs[index]!
-    // The wall clock has whole milliseconds, and Node's finer one may be a little beside it.
-    if (lateMs < -1) this.early++
-    this.latenessMs[index] = Math.max(0, lateMs)
-    this.#left--
-    if (this.#left === 0) this.#resolve()
-  }
-
-  get inexact(): string[] {
-    const told: string[] = []
-    if (this.early > 0) told.push(`${this.early} fired early`)
-    if (this.twice > 0) told.push(`${this.twice} fired twice`)
-    return told
-  }
-}
-
-/** Resolves when nothing is pending any more: removals may be committed after the handlers ran. */
-async function settled(instance: Instance): Promise<void> {
-  while ((await instance.pending()) > 0) await new Promise((resolve) => setTimeout(resolve, 5))
+/** Resolves when no more are pending: removals may be committed after the handlers ran. */
+async function settled(instance: Instance, left = 0): Promise<void> {
+  while ((await instance.pending()) > left) await new Promise((resolve) => setTimeout(resolve, 5))
 }
 
 /** Schedules in bulk and one by one, and cancels it again. */
-async function warmUp(instance: Instance): Promise<void> {
+async function warmUp({ instance }: Session): Promise<void> {
   const timers = timersFrom(Date.now() + DAY_MS, WARM_UP_TIMERS)
   const keys = timers.map(({ key }) => key)
   await instance.scheduleAll(timers)
@@ -148,18 +128,17 @@ async function warmUp(instance: Instance): Promise<void> {
 
 /** What is told of it is told with all timers pending. */
 async function scheduleThen(
-  instance: Instance,
+  { instance, occupied }: Session,
   timers: readonly PeerTimer[],
   schedule: () => Promise<void>,
-  measure: Measure,
 ): Promise<Figures> {
-  const before = measure().diskBytes
+  const before = occupied().diskBytes
   const startMs = performance.now()
   await schedule()
   const scheduledPerSecond = perSecond(timers.length, startMs)
   await requirePending(instance, timers.length)
   await instance.rest?.()
-  const { client, server, diskBytes } = measure()
+  const { client, server, diskBytes } = occupied()
   return {
     scheduledPerSecond,
     client,
@@ -184,10 +163,11 @@ const bulk: Workload = {
   title: 'schedule in bulk, then cancel all by key',
   timers: 100_000,
   warmUp,
-  async run(instance, count, measure) {
+  async run(session, count) {
+    const { instance } = session
     const timers = timersFrom(Date.now() + DAY_MS, count)
     const keys = timers.map(({ key }) => key)
-    const figures = await scheduleThen(instance, timers, () => instance.scheduleAll(timers), measure)
+    const figures = await scheduleThen(session, timers, () => instance.scheduleAll(timers))
     const cancelledPerSecond = await cancelAll(instance, keys)
     await instance.scheduleAll(timers)
     const cancelledSoonPerSecond = await cancelAll(instance, keys)
@@ -200,44 +180,41 @@ const single: Workload = {
   title: `schedule one by one, ${IN_FLIGHT.toLocaleString('en')} in flight`,
   timers: 100_000,
   warmUp,
-  run(instance, count, measure) {
+  run(session, count) {
     const timers = timersFrom(Date.now() + DAY_MS, count)
-    const schedule = () => withInFlight(timers, IN_FLIGHT, (timer) => instance.schedule(timer))
-    return scheduleThen(instance, timers, schedule, measure)
+    const schedule = () => withInFlight(timers, IN_FLIGHT, (timer) => session.instance.schedule(timer))
+    return scheduleThen(session, timers, schedule)
   },
 }
 
 /** Fires timers that are all due, until each is removed; how many a second. */
-async function fireAll(instance: Instance, count: number): Promise<Figures> {
+async function fireAll(session: Session, count: number): Promise<Figures> {
   const timers = timersFrom(Date.now() - count - 1000, count)
-  await instance.scheduleAll(timers)
+  await session.instance.scheduleAll(timers)
   const fires = new Fires(timers)
-  await instance.prepare?.()
+  const instance = await session.reopen()
   const startMs = performance.now()
   await instance.work(fires.onFired)
   await fires.done
   await settled(instance)
-  return { firedPerSecond: perSecond(count, startMs), inexact: fires.inexact }
+  return { firedPerSecond: perSecond(count, startMs), outOfOrder: fires.outOfOrder }
 }
 
 const due: Workload = {
   id: 'due',
   title: 'all due: until each has fired and is removed',
   timers: 100_000,
-  async warmUp(instance) {
-    await fireAll(instance, WARM_UP_FIRES)
+  async warmUp(session) {
+    await fireAll(session, WARM_UP_FIRES)
   },
   run: fireAll,
 }
 
-/** Fires timers that become due while the contender waits for them; returns how late each was. */
-async function lateness(
-  instance: Instance,
-  timers: readonly PeerTimer[],
-): Promise<{ latenessMs: Float64Array; inexact: string[] }> {
-  await instance.scheduleAll(timers)
+/** Fires timers that become due while the contender waits for them. */
+async function firesOf(session: Session, timers: readonly PeerTimer[]): Promise<Fires> {
+  await session.instance.scheduleAll(timers)
   const fires = new Fires(timers)
-  await instance.prepare?.()
+  const instance = await session.reopen()
   await instance.work(fires.onFired)
   const firstMs = timers.reduce((first, { dueMs }) => Math.min(first, dueMs), Number.POSITIVE_INFINITY)
   if (Date.now() > firstMs - 500) throw new Error('it was not scheduled in time')
@@ -250,18 +227,18 @@ const burst: Workload = {
   id: 'burst',
   title: 'due in the same millisecond, a process that has run for a while',
   timers: 10_000,
-  async run(instance, count) {
+  async run(session, count) {
     const firstMs = Date.now() + BURST_LEAD_MS
     const timers = Array.from({ length: BURSTS * count }, (_, i) => ({
       key: keyOf(i),
       dueMs: firstMs + Math.floor(i / count) * BURST_GAP_MS,
     }))
-    const { latenessMs, inexact } = await lateness(instance, timers)
+    const { latenessMs, outOfOrder } = await firesOf(session, timers)
     // In the first ones V8 compiles what is run.
     return {
       firstLatenessMs: latenessOf(latenessMs.subarray(0, count)),
       latenessMs: latenessOf(latenessMs.subarray(-count)),
-      inexact,
+      outOfOrder,
     }
   },
 }
@@ -270,15 +247,15 @@ const steady: Workload = {
   id: 'steady',
   title: `${STEADY_PER_SECOND.toLocaleString('en')} a second, steadily`,
   timers: 60_000,
-  async run(instance, count) {
+  async run(session, count) {
     const firstMs = Date.now() + STEADY_LEAD_MS
     const everyMs = 1000 / STEADY_PER_SECOND
     const timers = Array.from({ length: count }, (_, i) => ({
       key: keyOf(i),
       dueMs: firstMs + Math.floor(i * everyMs),
     }))
-    const { latenessMs, inexact } = await lateness(instance, timers)
-    return { latenessMs: latenessOf(latenessMs), inexact }
+    const { latenessMs, outOfOrder } = await firesOf(session, timers)
+    return { latenessMs: latenessOf(latenessMs), outOfOrder }
   },
 }
 
@@ -287,7 +264,7 @@ const fill: Workload = {
   id: 'fill',
   title: 'fill, for a restart',
   timers: 1_000_000,
-  async run(instance, count) {
+  async run({ instance }, count) {
     const timers = timersFrom(Date.now() + DAY_MS, count)
     timers[0] = { key: keyOf(0), dueMs: Date.now() - 1000 }
     await instance.scheduleAll(timers)
@@ -296,17 +273,20 @@ const fill: Workload = {
   },
 }
 
-/** The second half; opening is measured by the process (child.ts), this is what comes after it. */
+/** The second half, in another process. */
 const restart: Workload = {
   id: 'restart',
   title: 'restart, until the first fires',
   timers: 1_000_000,
-  async run(instance) {
+  async run({ instance, begunMs }, count) {
     const key = await new Promise<string>((resolve, reject) => {
       instance.work(resolve).catch(reject)
     })
+    const openToFirstFireMs = performance.now() - begunMs
     if (key !== keyOf(0)) throw new Error(`'${key}' fired first`)
-    return {}
+    await settled(instance, count - 1)
+    await requirePending(instance, count - 1)
+    return { openToFirstFireMs }
   },
 }
 

@@ -4,6 +4,7 @@
  * on performance, and polls often, since nothing else makes it see that a job has become due.
  */
 import { Logger, makeWorkerUtils, type Runner, run } from 'graphile-worker'
+import { Pool } from 'pg'
 import { withInFlight } from '../../workload.ts'
 import { chunksOf } from '../chunks.ts'
 import type { Contender, Instance, PeerTimer, Place } from '../contender.ts'
@@ -13,6 +14,7 @@ const TASK = 'timer'
 const CHUNK = 5000
 const CHUNKS_IN_FLIGHT = 2
 const POLL_MS = 10
+const CONCURRENT_JOBS = 24
 
 const REMOVE_ALL = `
   SELECT count(removed.id)::int AS count
@@ -28,19 +30,25 @@ function jobOf({ key, dueMs }: PeerTimer) {
 }
 
 async function open({ connection: connectionString }: Place): Promise<Instance> {
+  const pgPool = new Pool({ connectionString, max: CONCURRENT_JOBS + 1 })
+  // A pool has ended some time before its connections have: those may see the server end first.
+  let isClosing = false
+  const onError = (error: Error) => {
+    if (!isClosing) console.error(error)
+  }
+  pgPool.on('error', onError)
+  pgPool.on('connect', (client) => client.on('error', onError))
   const preset: GraphileConfig.Preset = {
     worker: {
-      connectionString,
       logger,
-      concurrentJobs: 24,
-      maxPoolSize: 25,
+      concurrentJobs: CONCURRENT_JOBS,
       localQueue: { size: 500 },
       completeJobBatchDelay: 0,
       failJobBatchDelay: 0,
       pollInterval: POLL_MS,
     },
   }
-  const utils = await makeWorkerUtils({ preset })
+  const utils = await makeWorkerUtils({ preset, pgPool })
   await utils.migrate()
   let runner: Runner | undefined
   const select = async (text: string, values: unknown[] = []) =>
@@ -62,14 +70,17 @@ async function open({ connection: connectionString }: Place): Promise<Instance> 
     async work(onFired) {
       runner = await run({
         preset,
+        pgPool,
         noHandleSignals: true,
         taskList: { [TASK]: (_payload, { job }) => onFired(job.key!) },
       })
     },
     pending: () => select('SELECT count(*)::int AS count FROM graphile_worker._private_jobs'),
     async close() {
+      isClosing = true
       await runner?.stop()
       await utils.release()
+      await pgPool.end()
     },
   }
 }
@@ -79,9 +90,16 @@ export const graphileWorker: Contender = {
   title: 'graphile-worker, PostgreSQL',
   kind: 'job queue',
   durability: POSTGRES_DURABILITY,
-  // A job that `addJob` answers says by its revision whether it was there.
-  offers: { exactAnswers: true, findByKey: true, dueOrder: true },
+  // A job that `addJob` answers says by its revision whether it was there. Due order: what a worker takes at once into its
+  // local queue, it does not run in the order of deadlines.
+  offers: { exactAnswers: true, findByKey: true, dueOrder: false },
   packages: ['graphile-worker', 'pg'],
+  settings: {
+    chunk: CHUNK,
+    chunksInFlight: CHUNKS_IN_FLIGHT,
+    pollMs: POLL_MS,
+    concurrentJobs: CONCURRENT_JOBS,
+  },
   startServer: startPostgres,
   open,
 }

@@ -87,6 +87,14 @@ export const pgBoss: Contender = {
   // Jobs are fetched in the order in which they were made.
   offers: { exactAnswers: true, findByKey: true, dueOrder: false },
   packages: ['pg-boss', 'pg'],
+  settings: {
+    chunk: CHUNK,
+    chunksInFlight: CHUNKS_IN_FLIGHT,
+    connections: CONNECTIONS,
+    batch: BATCH,
+    workers: WORKERS,
+    pollingSeconds: LEAST_POLLING_SECONDS,
+  },
   startServer: startPostgres,
   open,
 }

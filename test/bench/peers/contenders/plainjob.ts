@@ -59,6 +59,9 @@ async function open({ directory }: Place): Promise<Instance> {
       await calls.add(timer)
     },
     cancelAll: async (keys) => cancel(keys),
+    async rest() {
+      db.pragma('wal_checkpoint(TRUNCATE)')
+    },
     async work(onFired) {
       worker = defineWorker(TYPE, ({ data }) => onFired(data), { queue, logger, pollIntervall: POLL_MS })
       worked = worker.start()
@@ -81,5 +84,6 @@ export const plainjob: Contender = {
   durability: 'death of the process: WAL, synchronous=NORMAL, which it sets itself',
   offers: { exactAnswers: false, findByKey: false, dueOrder: true },
   packages: ['plainjob', 'better-sqlite3'],
+  settings: { pollMs: POLL_MS },
   open,
 }

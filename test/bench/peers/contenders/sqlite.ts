@@ -159,6 +159,9 @@ async function open<Row extends { key: string }>(
       await calls.add(timer)
     },
     cancelAll: async (keys) => cancelAll(keys),
+    async rest() {
+      db.pragma('wal_checkpoint(TRUNCATE)')
+    },
     async work(onFired) {
       loop = new DueLoop(table, onFired)
     },
@@ -170,6 +173,7 @@ async function open<Row extends { key: string }>(
   }
 }
 
+const SETTINGS = { cacheKib: CACHE_KIB, checkpointPages: CHECKPOINT_PAGES, statementRows: STATEMENT_ROWS }
 const DURABILITY = 'power loss: WAL, synchronous=FULL, an fsync per commit'
 
 export const sqlite: Contender = {
@@ -179,6 +183,7 @@ export const sqlite: Contender = {
   durability: DURABILITY,
   offers: { exactAnswers: true, findByKey: true, dueOrder: true },
   packages: ['better-sqlite3'],
+  settings: SETTINGS,
   open: (place) => open(place, withFeatures),
 }
 
@@ -190,5 +195,6 @@ export const sqliteBare: Contender = {
   // Ties: by its number, which is its place in the table.
   offers: { exactAnswers: false, findByKey: true, dueOrder: true },
   packages: ['better-sqlite3'],
+  settings: SETTINGS,
   open: (place) => open(place, bare),
 }

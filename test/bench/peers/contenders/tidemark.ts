@@ -4,8 +4,7 @@ import { type TimerService, TimerStore } from '../../../../src/index.ts'
 import type { Contender, Instance, Place } from '../contender.ts'
 
 async function open({ directory }: Place, durability: 'disk' | 'os'): Promise<Instance> {
-  const location = join(directory, 'store')
-  let store = await TimerStore.open(location, { durability })
+  const store = await TimerStore.open(join(directory, 'store'), { durability })
   /** Undefined as long as nothing was asked of it. */
   let queue: TimerService['processingTime'] | undefined
   const idle = async () => {
@@ -24,17 +23,15 @@ async function open({ directory }: Place, durability: 'disk' | 'os'): Promise<In
       // A snapshot is read from the key spaces: nothing is in memory alone then.
       await (await store.snapshot()).release()
     },
-    async prepare() {
-      if (queue === undefined) return
-      // A service's first handlers stay, and so far there were none: nothing was to fire while it was scheduled.
-      await store.close()
-      store = await TimerStore.open(location, { durability })
-    },
     async work(onFired) {
       const service = await store.service('bench', { onProcessingTime: ({ key }) => onFired(key) })
       queue = service.processingTime
     },
     pending: async () => (await idle()).count,
+    async check() {
+      const findings = await store.verify()
+      if (findings.length > 0) throw new Error(`verify() found ${JSON.stringify(findings.slice(0, 3))}`)
+    },
     close: () => store.close(),
   }
 }

@@ -7,6 +7,7 @@ import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const STARTED_WITHIN_MS = 120_000
+const STOPPED_WITHIN_MS = 60_000
 const POLL_MS = 3
 const TOLD_CHARACTERS = 2000
 
@@ -60,8 +61,13 @@ export async function start({ command, args, directory, user, endSignal, ready }
   })
   const exited = new Promise<void>((resolve) => child.once('close', () => resolve()))
   const stop = async () => {
-    if (child.pid !== undefined && !ended(child)) child.kill(endSignal)
+    if (child.pid === undefined) return
+    if (!ended(child)) child.kill(endSignal)
+    const patience = setTimeout(() => child.kill('SIGKILL'), STOPPED_WITHIN_MS)
     await exited
+    clearTimeout(patience)
+    if (child.signalCode === 'SIGKILL')
+      throw new Error(`${command} did not stop within ${STOPPED_WITHIN_MS} ms, and was killed`)
   }
   while (!(await ready())) {
     if (failure !== undefined) throw failure
