@@ -1,8 +1,9 @@
 // What the report tells of a comparison: the page, the table, and where Tidemark loses.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { compact, lossesOf, measuredOf, tickLabel, write } from './peers/report-figures.ts'
+import { lossesOf, measuredOf } from './peers/report-figures.ts'
 import { toMarkdown, withTable } from './peers/report-markdown.ts'
+import { compact, tickLabel, write } from './peers/report-numbers.ts'
 import { toHtml } from './peers/report-page.ts'
 import type { Result, Run, Taker } from './peers/result.ts'
 
@@ -112,9 +113,16 @@ test('the table has the best of each column bold, and tells where Tidemark is be
   assert.match(rowOf('table'), '**210 k/s**')
   assert.match(rowOf('Tidemark'), /\| +105 k\/s \|/)
   assert.match(markdown, 'failed ¹')
-  assert.match(markdown, '- Scheduled in bulk (1,000 timers): table, 210 k/s against 105 k/s: 2.0×')
+  assert.match(
+    markdown,
+    '- Scheduled in bulk (1,000 timers): table, 210 k/s against 105 k/s: 2.0×; each timer is a line in a log',
+  )
   assert.match(markdown, '¹ Not as it should be')
-  assert.match(markdown, 'Medians of 1 to 3 rounds, 2026-11-22')
+  assert.match(
+    markdown,
+    'Medians, 2026-11-22, of 1,000 timers, 3 rounds (in bulk; cancelled; cancelled soon; memory; disk)',
+  )
+  assert.match(markdown, '1,000 timers, 1 round (fired)')
   assert.match(markdown, 'queue-package 1.2.3')
   assert.not.match(markdown, '<script>')
   const [heads, ...lines] = markdown.split('\n').filter((line) => line.startsWith('|'))

@@ -5,7 +5,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { eventually } from '../support/eventually.ts'
-import { memoryOfTree } from './peers/resources.ts'
+import { memoryOfTree } from './resources.ts'
 
 const hasProc = existsSync('/proc/self/smaps_rollup') && existsSync(`/proc/self/task/${process.pid}/children`)
 

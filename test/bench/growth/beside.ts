@@ -2,7 +2,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { percentile } from '../peers/percentiles.ts'
+import { percentile } from '../percentiles.ts'
 import { makeTimers, withInFlight } from '../workload.ts'
 import { lateness } from './fires.ts'
 import { atRest, type Bench } from './setup.ts'

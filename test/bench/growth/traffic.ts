@@ -12,7 +12,7 @@ import { TimerStore } from '../../../src/index.ts'
 import { ManualClock } from '../../../src/testing.ts'
 import { temporaryDirectory } from '../../support/tmp.ts'
 import { perSecond, thisMachine } from '../measure.ts'
-import { diskBytes } from '../peers/resources.ts'
+import { diskBytes } from '../resources.ts'
 import { tidemarkVersions } from '../versions.ts'
 import { withInFlight } from '../workload.ts'
 

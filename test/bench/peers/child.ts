@@ -1,7 +1,8 @@
 /** One measurement: one contender, one workload, in this process. Prints its figures as one line of JSON. */
+
+import { diskBytes, memoryOfTree, ownMemory } from '../resources.ts'
 import type { Instance, Place } from './contender.ts'
 import { loadContender } from './contenders.ts'
-import { diskBytes, memoryOfTree, ownMemory } from './resources.ts'
 import { allWorkloads, type Session, WARM_UP_MS } from './workloads.ts'
 
 /** What the parent says: see main.ts. */

@@ -1,6 +1,7 @@
 /** One figure as horizontal bars, one per contender: the median, a whisker over the range, on a log scale where spans are large. Pure. */
 import { html, type Markup, section } from '../../../src/admin/report/html.ts'
-import { bestOf, type Measured, type Row, tickLabel, write } from './report-figures.ts'
+import { bestOf, type Measured, type Row } from './report-figures.ts'
+import { tickLabel, write } from './report-numbers.ts'
 import type { Spread, Taker } from './result.ts'
 
 /** From here on, the shortest bar would be too short to be seen. */

@@ -1,10 +1,10 @@
 /** What the report shows of a result: which figures, of whom, how they are written, and where Tidemark is behind. Pure. */
 
-import type { Memory } from './resources.ts'
+import type { Memory } from '../resources.ts'
+import type { Unit } from './report-numbers.ts'
+import { WHY } from './report-reasons.ts'
 import type { Result, Run, Spread, Taker } from './result.ts'
 import { spreadOf } from './result.ts'
-
-type Unit = 'per second' | 'ms' | 'MiB' | 'bytes'
 
 export interface Figure {
   id: string
@@ -19,6 +19,8 @@ export interface Figure {
   serverPart?(run: Run): number | undefined
   /** Besides, and not in the figure. */
   mapped?(run: Run): number | undefined
+  /** Why Tidemark may be behind in it. */
+  why: string
   /** In the README's table. */
   main?: boolean
 }
@@ -38,6 +40,7 @@ export interface Row {
   mapped?: Spread
   /** Why runs have no figures, and what was inexact: each once. */
   faults: string[]
+  runs: number
   failed: number
 }
 
@@ -53,6 +56,7 @@ export const figures: readonly Figure[] = [
   {
     ...rate,
     id: 'bulk',
+    why: WHY.bulk,
     title: 'Scheduled in bulk',
     short: 'in bulk',
     workload: 'bulk',
@@ -62,8 +66,9 @@ export const figures: readonly Figure[] = [
   {
     ...rate,
     id: 'single',
+    why: WHY.single,
     title: 'Scheduled one by one, 1,000 in flight',
-    short: 'one by one',
+    short: 'one by one, 1,000 in flight',
     workload: 'single',
     main: true,
     pick: (run) => run.figures?.scheduledPerSecond,
@@ -71,6 +76,7 @@ export const figures: readonly Figure[] = [
   {
     ...rate,
     id: 'cancel',
+    why: WHY.cancel,
     title: "Cancelled by the user's own key",
     short: 'cancelled',
     workload: 'bulk',
@@ -80,6 +86,7 @@ export const figures: readonly Figure[] = [
   {
     ...rate,
     id: 'cancel-soon',
+    why: WHY['cancel-soon'],
     title: "Cancelled by the user's own key, right after they were scheduled",
     short: 'cancelled soon',
     workload: 'bulk',
@@ -89,6 +96,7 @@ export const figures: readonly Figure[] = [
   {
     ...rate,
     id: 'fired',
+    why: WHY.fired,
     title: 'All due: fired, and removed',
     short: 'fired',
     workload: 'due',
@@ -99,6 +107,7 @@ export const figures: readonly Figure[] = [
     (rank): Figure => ({
       ...late,
       id: `burst-${rank}`,
+      why: WHY.burst,
       title: `Due in the same millisecond: lateness, ${rank}`,
       short: `same ms, ${rank}`,
       workload: 'burst',
@@ -106,10 +115,20 @@ export const figures: readonly Figure[] = [
       pick: (run) => run.figures?.latenessMs?.[rank],
     }),
   ),
+  {
+    ...late,
+    id: 'first-burst',
+    why: WHY.firstBurst,
+    title: 'Due in the same millisecond, the first time in a process: lateness, p99',
+    short: 'first same ms, p99',
+    workload: 'burst',
+    pick: (run) => run.figures?.firstLatenessMs?.p99,
+  },
   ...(['p50', 'p99', 'p999'] as const).map(
     (rank): Figure => ({
       ...late,
       id: `steady-${rank}`,
+      why: WHY.steady,
       title: `2,000 a second, steadily: lateness, ${rank.replace('p999', 'p99.9')}`,
       short: `steady, ${rank}`,
       workload: 'steady',
@@ -119,6 +138,7 @@ export const figures: readonly Figure[] = [
   ),
   {
     id: 'memory',
+    why: WHY.memory,
     title: 'Memory with all pending, client and server',
     short: 'memory',
     workload: 'bulk',
@@ -131,6 +151,7 @@ export const figures: readonly Figure[] = [
   },
   {
     id: 'disk',
+    why: WHY.disk,
     title: 'Disk per timer, scheduled in bulk',
     short: 'disk',
     workload: 'bulk',
@@ -142,6 +163,7 @@ export const figures: readonly Figure[] = [
   {
     ...late,
     id: 'restart',
+    why: WHY.restart,
     title: 'Restart with all pending, until the first fires; with the start of the server',
     short: 'restart',
     workload: 'restart',
@@ -175,6 +197,7 @@ function rowsOf({ contenders, runs }: Result, figure: Figure, timers: number): R
       serverPart: figure.serverPart && spread(figure.serverPart),
       mapped: figure.mapped && spread(figure.mapped),
       faults: [...new Set(own.flatMap(faultsOf))],
+      runs: own.length,
       failed: own.filter(({ failed }) => failed !== undefined).length,
     }
     return [row]
@@ -218,45 +241,4 @@ export function lossesOf(measured: readonly Measured[]): Loss[] {
     losses.push({ measured: one, own, best, factor: one.figure.better === 'more' ? ratio : 1 / ratio })
   }
   return losses.sort((a, b) => b.factor - a.factor)
-}
-
-// how they are written
-
-/** Three digits that count, in thousands and millions. */
-export function compact(value: number): string {
-  for (const [unit, name] of [
-    [1e9, ' G'],
-    [1e6, ' M'],
-    [1e3, ' k'],
-  ] as const) {
-    // What would be rounded to 1,000 of the smaller unit is one of this.
-    if (Math.abs(value) >= unit * 0.9995) return `${digits(value / unit)}${name}`
-  }
-  return digits(value)
-}
-
-/** A round number, as an axis has it: `50 k`. */
-export function tickLabel(value: number): string {
-  return compact(value)
-    .replace(/\.0+(?= |$)/, '')
-    .replace(/(\.\d*[1-9])0+(?= |$)/, '$1')
-}
-
-function digits(value: number): string {
-  if (value === 0) return '0'
-  const size = Math.abs(value)
-  return value.toFixed(size >= 99.95 ? 0 : size >= 9.995 ? 1 : 2)
-}
-
-export function write(value: number, unit: Unit): string {
-  switch (unit) {
-    case 'per second':
-      return `${compact(value)}/s`
-    case 'ms':
-      return value >= 999.5 ? `${digits(value / 1000)} s` : `${digits(value)} ms`
-    case 'MiB':
-      return `${Math.round(value)} MiB`
-    case 'bytes':
-      return `${Math.round(value)} B`
-  }
 }

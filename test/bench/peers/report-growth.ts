@@ -1,7 +1,7 @@
 /** Growth: each figure over the number of timers, as a small line chart (log x), with the median of equal sizes. Pure. */
 import { html, type Markup, section } from '../../../src/admin/report/html.ts'
 import { scaleFor } from './report-bars.ts'
-import { compact, tickLabel } from './report-figures.ts'
+import { compact, tickLabel } from './report-numbers.ts'
 import { type Result, type Spread, spreadOf } from './result.ts'
 
 export interface Growth {

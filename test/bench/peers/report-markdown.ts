@@ -1,5 +1,6 @@
 /** A result as Markdown: a table of medians, the best of each column bold, what it ran on, and where Tidemark is behind. Pure. */
-import { bestOf, faultsOf, lossesOf, type Measured, measuredOf, write } from './report-figures.ts'
+import { bestOf, faultsOf, lossesOf, type Measured, measuredOf } from './report-figures.ts'
+import { write } from './report-numbers.ts'
 import { type Result, roundsText, type Taker } from './result.ts'
 
 /** A gap that the next run may close is not told as one. */
@@ -20,7 +21,7 @@ export function toMarkdown(result: Result): string {
           larger.filter(({ timers }) => timers === size),
         )}`,
     ),
-    conditions(result, usual),
+    conditions(result, main),
     losses(main),
     faults(result),
   ]
@@ -64,20 +65,22 @@ function escapeCell(text: string): string {
   return text.replace(/[|\\`*_<>[\]]/g, '\\$&').replace(/\s+/g, ' ')
 }
 
-/** What it ran on, with which versions, how often, and with how many timers. */
-function conditions(result: Result, usual: readonly Measured[]): string {
+/** What it ran on, with which versions, with how many timers, and how often. */
+function conditions(result: Result, all: readonly Measured[]): string {
   const { machine, contenders, startedAt } = result
-  const rounds = roundsText(result)
   const versions = new Set<string>()
   for (const taker of contenders)
     for (const [name, version] of Object.entries(taker.versions))
       versions.add(name === 'server' ? version : `${name} ${version}`)
-  const sizes = [...new Set(usual.map(({ timers }) => timers))].map((size) => {
-    const shorts = usual.filter(({ timers }) => timers === size).map(({ figure }) => figure.short)
-    return `${size.toLocaleString('en')} (${shorts.join('; ')})`
-  })
+  const groups = new Map<string, string[]>()
+  for (const one of all) {
+    const rounds = roundsText(one.rows.map(({ runs }) => runs))
+    const group = `${one.timers.toLocaleString('en')} timers, ${rounds === '1' ? '1 round' : `${rounds} rounds`}`
+    groups.set(group, [...(groups.get(group) ?? []), one.figure.short])
+  }
+  const told = [...groups].map(([group, shorts]) => `${group} (${shorts.join('; ')})`)
   return [
-    `${rounds === '1' ? 'One round' : `Medians of ${rounds} rounds`}, ${startedAt.slice(0, 10)}; timers: ${sizes.join(', ')}.`,
+    `Medians, ${startedAt.slice(0, 10)}, of ${told.join(', ')}.`,
     `${escapeCell(machine.cpu)}, ${machine.cores} cores, ${machine.memoryGib} GiB, Linux ${machine.kernel}, Node ${machine.node};`,
     `${[...versions].map(escapeCell).join(', ')}.`,
   ].join('\n')
@@ -88,7 +91,8 @@ function losses(all: readonly Measured[]): string {
   const lines = told.map(({ measured: { figure, timers }, own, best, factor }) => {
     const figures = `${write(best.spread!.median, figure.unit)} against ${write(own.spread!.median, figure.unit)}`
     const name = `${figure.title} (${timers.toLocaleString('en')} timers)`
-    return `- ${name}: ${escapeCell(best.taker.title)}, ${figures}: ${factor.toFixed(factor < 10 ? 1 : 0)}×`
+    const times = `${factor.toFixed(factor < 10 ? 1 : 0)}×`
+    return `- ${name}: ${escapeCell(best.taker.title)}, ${figures}: ${times}; ${figure.why}`
   })
   return lines.length === 0 ? '' : `Where Tidemark is behind the best:\n\n${lines.join('\n')}`
 }

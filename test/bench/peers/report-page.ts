@@ -4,9 +4,10 @@ import { readFileSync } from 'node:fs'
 import { type Content, head, html, Markup, scrollTable, section } from '../../../src/admin/report/html.ts'
 import { WAVES } from '../../../src/admin/report/page.ts'
 import { barsSection, colourOf } from './report-bars.ts'
-import { faultsOf, type Loss, lossesOf, type Measured, measuredOf, write } from './report-figures.ts'
+import { faultsOf, type Loss, lossesOf, type Measured, measuredOf } from './report-figures.ts'
 import { type Growth, growthSection } from './report-growth.ts'
-import { type Result, roundsText, type Taker } from './result.ts'
+import { write } from './report-numbers.ts'
+import { type Result, roundsOf, roundsText, type Taker } from './result.ts'
 
 const KINDS: readonly Taker['kind'][] = ['Tidemark', 'job queue', 'hand-written']
 const STYLES = ['../../../src/admin/report/page/page.css', './report.css']
@@ -37,8 +38,11 @@ ${faultsSection(result)}
 ${measured.map(barsSection)}
 ${growth === undefined ? '' : growthSection(growth)}</main>
 <footer><p>Each measurement is a process of its own on an empty store. Where it schedules, cancels, or fires all that is due, it has
-done the like to another store for three seconds before, whoever it is. Every run is checked: what was scheduled is stored, each
-timer fires once, none early.</p></footer>
+done the like to another store for three seconds before, whoever it is. Who is to fire is closed and opened again before: nobody
+fires from what it remembers of the scheduling. Disk is told at rest: SQLite's log is checkpointed, Redis's is written anew, and
+PostgreSQL's, which is as large as a setting says, is not counted. Each is driven from one process. pg-boss and graphile-worker ask
+for Node 22, and are measured with the Node above. Every run is checked: what was scheduled is stored, each timer fires once, none
+early.</p></footer>
 </body>
 </html>
 `.text
@@ -46,7 +50,7 @@ timer fires once, none early.</p></footer>
 
 function cards(result: Result): Markup {
   const { machine, startedAt, contenders, runs } = result
-  const rounds = roundsText(result)
+  const rounds = roundsText(roundsOf(result))
   const failed = runs.filter((run) => run.failed !== undefined).length
   const card = (name: string, value: string, note: Content = '') =>
     html`<div class="card"><dt>${name}</dt><dd class="text">${value}<span class="note">${note}</span></dd></div>`
@@ -87,8 +91,15 @@ function lossesSection(measured: readonly Measured[]): Markup {
   const row = ({ measured: { figure, timers }, own, best, factor }: Loss) =>
     html`<tr><th scope="row"><a href="#${figure.id}-${timers}-title">${figure.title}</a>, ${timers.toLocaleString('en')} timers</th>
 <td class="number">${write(own.spread!.median, figure.unit)}</td><td>${best.taker.title}</td>
-<td class="number">${write(best.spread!.median, figure.unit)}</td><td class="number">${factor.toFixed(2)}×</td></tr>`
-  const heads = [head(''), head('Tidemark', true), head('The best'), head('', true), head('Better by', true)]
+<td class="number">${write(best.spread!.median, figure.unit)}</td><td class="number">${factor.toFixed(2)}×</td><td>${figure.why}</td></tr>`
+  const heads = [
+    head(''),
+    head('Tidemark', true),
+    head('The best'),
+    head('', true),
+    head('Better by', true),
+    head('Why'),
+  ]
   const body =
     losses.length === 0
       ? html`<p class="soft">Nowhere, or it was not measured.</p>`

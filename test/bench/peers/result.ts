@@ -42,16 +42,21 @@ export interface Result {
   runs: Run[]
 }
 
-/** How often each workload was run with each contender: '3', or '1 to 3' where rounds were added to some; '0': none. */
-export function roundsText({ runs }: Result): string {
+/** How often each workload was run with each contender. */
+export function roundsOf({ runs }: Pick<Result, 'runs'>): number[] {
   const times = new Map<string, number>()
   for (const { contender, workload, timers } of runs) {
     const which = JSON.stringify([contender, workload, timers])
     times.set(which, (times.get(which) ?? 0) + 1)
   }
-  if (times.size === 0) return '0'
-  const least = Math.min(...times.values())
-  const most = Math.max(...times.values())
+  return [...times.values()]
+}
+
+/** '3', or '1 to 3' where rounds were added to some; '0': none. */
+export function roundsText(rounds: readonly number[]): string {
+  if (rounds.length === 0) return '0'
+  const least = Math.min(...rounds)
+  const most = Math.max(...rounds)
   return least === most ? String(most) : `${least} to ${most}`
 }
 

@@ -5,11 +5,12 @@
  * - Whoever is to fire is closed and opened again before, as a service that starts anew: nobody fires from what it has in
  *   memory of the scheduling.
  */
+
+import { type Lateness, latenessOf } from '../percentiles.ts'
+import type { Memory } from '../resources.ts'
 import { withInFlight } from '../workload.ts'
 import type { Instance, PeerTimer } from './contender.ts'
 import { Fires } from './fires.ts'
-import { type Lateness, latenessOf } from './percentiles.ts'
-import type { Memory } from './resources.ts'
 
 /** What one run of a workload measured. */
 export interface Figures {

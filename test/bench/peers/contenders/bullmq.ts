@@ -29,6 +29,12 @@ function optionsOf({ key, dueMs }: PeerTimer) {
   return { jobId: key, timestamp, delay: Math.max(0, dueMs - timestamp) }
 }
 
+/** Resolves when Redis does not write its log anew, and will not by itself. */
+async function rewritten(redis: Redis): Promise<void> {
+  while (!/aof_rewrite_in_progress:0\r\naof_rewrite_scheduled:0/.test(await redis.info('persistence')))
+    await new Promise((resolve) => setTimeout(resolve, REWRITE_POLL_MS))
+}
+
 async function open({ connection: path }: Place): Promise<Instance> {
   const queue = new Queue(QUEUE, { connection: { path } })
   let worker: Worker | undefined
@@ -52,9 +58,9 @@ async function open({ connection: path }: Place): Promise<Instance> {
     async rest() {
       // Its log grows to twice its size before Redis by itself writes it anew: here it is measured when it just did.
       const redis = (await queue.getBackend().client) as unknown as Redis
+      await rewritten(redis)
       await redis.bgrewriteaof()
-      while (!/aof_rewrite_in_progress:0\r\naof_rewrite_scheduled:0/.test(await redis.info('persistence')))
-        await new Promise((resolve) => setTimeout(resolve, REWRITE_POLL_MS))
+      await rewritten(redis)
     },
     async work(onFired) {
       worker = new Worker(QUEUE, async ({ id }) => onFired(id!), {
