@@ -40,6 +40,8 @@ export const MAX_ATOMIC_EVENTS = 10_000
 /** Versions, and characters of log, after which an entry repeats the whole state, so that opening can start there. */
 export const ANCHOR_INTERVAL_VERSIONS = 512
 export const ANCHOR_INTERVAL_CHARACTERS = 256 * 1024
+/** Where the state is long, so many times as many characters are between: thousands of services take a fifth of the log. */
+export const ANCHOR_SHARE_TIMES = 4
 /** Log entries that one commit trims: more than it adds, so that the log shrinks to what is kept. */
 export const MAX_LOG_TRIM_ENTRIES = 16
 /** Log entries that were held, and are removed at once when they are free. */

@@ -217,7 +217,14 @@ export class CommitPipeline {
   /** Snapshots ask for the version of the next commit: those at the head of the queue get it before that is begun. */
   #takeCuts(): void {
     for (let cut = this.#queue.takeCut(); cut !== undefined; cut = this.#queue.takeCut()) {
-      cut.take(this.#parts.state)
+      try {
+        cut.take(this.#parts.state)
+      } catch (error) {
+        // It is in no queue any more: nobody else would tell it.
+        this.fail(error)
+        cut.settle.reject(this.#failure)
+        return
+      }
       const last = this.#prepared ?? this.#writing
       // A cut stands once what came before it is in the store; it is settled along with the commit before it.
       if (last === undefined) cut.settle.resolve()

@@ -8,7 +8,12 @@
  *   released, or when the log since has outgrown what it may take.
  * - Sizes of the tail's entries are in memory, eight bytes each; of what is held before it, only their sum.
  */
-import { ANCHOR_INTERVAL_CHARACTERS, ANCHOR_INTERVAL_VERSIONS, MAX_LOG_TRIM_ENTRIES } from '../limits.ts'
+import {
+  ANCHOR_INTERVAL_CHARACTERS,
+  ANCHOR_INTERVAL_VERSIONS,
+  ANCHOR_SHARE_TIMES,
+  MAX_LOG_TRIM_ENTRIES,
+} from '../limits.ts'
 
 /** How many write buffers' worth of commits the tail has: two memtables, and half of one to spare. */
 const TAIL_WRITE_BUFFERS = 2.5
@@ -53,6 +58,7 @@ export class LogRetention {
   #spills: { version: number; written: number }[] = []
   /** Entries up to this one may leave the tail. */
   #mayLeave = 0
+  #anchorCharacters = 0
   #charactersSinceAnchor = 0
   /** Each hold, and how many characters of log were written in all when it began. */
   readonly #holds = new Map<LogHold, number>()
@@ -78,7 +84,8 @@ export class LogRetention {
     if (this.anchor === 0) return true
     return (
       version - this.anchor >= ANCHOR_INTERVAL_VERSIONS ||
-      this.#charactersSinceAnchor >= ANCHOR_INTERVAL_CHARACTERS
+      this.#charactersSinceAnchor >=
+        Math.max(ANCHOR_INTERVAL_CHARACTERS, this.#anchorCharacters * ANCHOR_SHARE_TIMES)
     )
   }
 
@@ -99,9 +106,11 @@ export class LogRetention {
   add(version: number, isAnchor: boolean, entryCharacters: number): void {
     if (isAnchor) {
       this.anchor = version
+      this.#anchorCharacters = entryCharacters
       this.#charactersSinceAnchor = 0
+    } else {
+      this.#charactersSinceAnchor += entryCharacters
     }
-    this.#charactersSinceAnchor += entryCharacters
     this.#sizes.push(entryCharacters)
     this.bytes += entryCharacters
     this.#loggedCharacters += entryCharacters

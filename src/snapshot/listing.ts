@@ -108,20 +108,34 @@ export async function* listKey(
   range: TimestampRange,
 ): AsyncGenerator<Listed> {
   const limits = { limit: LISTING_CHUNK_ENTRIES, maxBytes: SCAN_CHUNK_BYTES }
-  const isRest = (identity: string) => identity.startsWith(prefix) && compareStored(identity, after) > 0
+  // Once: what becomes recent later need not be seen, and of these it is asked again what stands.
+  const fresh = [...new Set(recent.changedOf(keyPart(prefix)).filter((name) => name.startsWith(prefix)))]
+  fresh.sort(compareStored)
   let after = prefix
-  for (;;) {
+  for (let next = 0; ; ) {
     const scan = engine.scan({ after, to: prefixEnd(prefix), ...limits })
-    const fresh = recent.changedOf(keyPart(prefix)).filter(isRest)
+    const begin = next
     const { listed, end } = await recent.viewed(async (standingOf) => {
       const entries = await scan.read()
-      const end = isPart(entries, limits) ? entries.at(-1)![0] : undefined
-      return { listed: standingIn(range, fresh, entries, end, standingOf), end }
+      const storedEnd = isPart(entries, limits) ? entries.at(-1)![0] : undefined
+      const end = earlier(storedEnd, fresh[begin + LISTING_CHUNK_ENTRIES])
+      while (next < fresh.length && isUpTo(fresh[next]!, end)) next++
+      return { listed: standingIn(range, fresh.slice(begin, next), entries, end, standingOf), end }
     })
     yield* listed
     if (end === undefined) return
     after = end
   }
+}
+
+/** The earlier of two ends; undefined is none. */
+function earlier(a: string | undefined, b: string | undefined): string | undefined {
+  if (a === undefined || b === undefined) return a ?? b
+  return compareStored(a, b) < 0 ? a : b
+}
+
+function isUpTo(identity: string, end: string | undefined): boolean {
+  return end === undefined || compareStored(identity, end) <= 0
 }
 
 /** What stands of a part of a key's timers, up to `end`, in order. */
@@ -135,7 +149,7 @@ function standingIn(
   const stored = new Map(entries)
   const listed: Listed[] = []
   for (const identity of [...new Set([...fresh, ...stored.keys()])].sort(compareStored)) {
-    if (end !== undefined && compareStored(identity, end) > 0) break
+    if (!isUpTo(identity, end)) break
     const timestamp = identityTimestamp(identity)
     if (timestamp < range.from || timestamp > range.to) continue
     const standing = standingOf(identity)

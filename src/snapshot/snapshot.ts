@@ -6,7 +6,7 @@ import { END } from '../engine/keyspaces.ts'
 import { invalidArgument, readFailure, requireObject, requireTimestamp, TidemarkError } from '../errors.ts'
 import { MAX_TIMESTAMP, MIN_TIMESTAMP } from '../limits.ts'
 import { parseIdentity, queuePrefix, type TimeDomain } from '../timer/identity.ts'
-import { decodePart } from '../timer/schema.ts'
+import { decodePart, encodePart } from '../timer/schema.ts'
 import { ownerOf } from '../timer/servicename.ts'
 import { parseTrusted, payloadText } from '../timer/stored.ts'
 import type { CutService } from './cut.ts'
@@ -24,7 +24,7 @@ export interface SnapshotTimer {
   createVersion: number
 }
 
-/** What a snapshot's timers are narrowed to; timestamps with both ends included. */
+/** What a snapshot's timers are narrowed to: key and namespace as they are encoded; timestamps with both ends included. */
 export interface SnapshotFilter {
   service?: string
   domain?: TimeDomain
@@ -67,8 +67,8 @@ export class Snapshot {
     if (domain !== undefined && domain !== 'eventTime' && domain !== 'processingTime') {
       throw invalidArgument(`domain must be 'eventTime' or 'processingTime', not ${String(domain)}`)
     }
-    const key = filter.key === undefined ? undefined : JSON.stringify(filter.key)
-    const namespace = filter.namespace === undefined ? undefined : JSON.stringify(filter.namespace)
+    const key = filter.key === undefined ? undefined : encodePart(filter.key, 'key')
+    const namespace = filter.namespace === undefined ? undefined : encodePart(filter.namespace, 'namespace')
     this.#check()
     for await (const chunk of this.#chunks(this.#ranges(filter))) {
       for (let i = 0; i < chunk.identities.length; i++) {
@@ -76,8 +76,8 @@ export class Snapshot {
         if (filter.service !== undefined && timer.service !== filter.service) continue
         if (filter.domain !== undefined && timer.domain !== filter.domain) continue
         if (timer.timestamp < from || timer.timestamp > to) continue
-        if (key !== undefined && JSON.stringify(timer.key) !== key) continue
-        if (namespace !== undefined && JSON.stringify(timer.namespace) !== namespace) continue
+        if (key !== undefined && encodePart(timer.key, 'key') !== key) continue
+        if (namespace !== undefined && encodePart(timer.namespace, 'namespace') !== namespace) continue
         yield timer
       }
       this.#check()

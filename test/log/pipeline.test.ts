@@ -274,6 +274,20 @@ test('the first failed write ends it: what was under way rejects, and so does ev
   }
 })
 
+test('a cut whose taking throws hears of it, and so does everybody after it', async () => {
+  const { pipeline, failures } = await openPipeline(() => 1)
+  const cut = submit(pipeline, (settle) => ({
+    kind: 'cut',
+    take: () => {
+      throw new Error('the clock broke')
+    },
+    settle,
+  }))
+  await rejects(inTime(cut), 'TIDEMARK_FAILED', 'the clock broke')
+  await rejects(inTime(pipeline.barrier()), 'TIDEMARK_FAILED')
+  assert.is(failures.length, 1)
+})
+
 test('while it ends it writes what it was given, and refuses what comes: nobody waits for ever', async () => {
   const { engine, pipeline, service } = await openPipeline(() => 3)
   const made = timerCall(pipeline, service, 'register', identityOf(0, 0, 1), 1)

@@ -22,6 +22,8 @@ import { randomFrom, seed } from '../support/random.ts'
 import { openStore, type Store, verified, withDirectory } from '../support/store.ts'
 
 const writeBufferBytes = 64 * 1024
+/** More than the interval of anchors: some thousand services. */
+const LARGE_ANCHOR_CHARACTERS = 300 * 1024
 const options = { engine: { writeBufferBytes } }
 
 /** A retention beside the plainest account of what it should keep: the entries themselves. */
@@ -105,6 +107,27 @@ class Model {
     assert.ok(retention.oldest <= retention.tail, name)
   }
 }
+
+test('an anchor that is longer than their interval does not make the next entry another one', () => {
+  const retention = new LogRetention(writeBufferBytes, 0)
+  let anchors = 0
+  for (let version = 1; version <= 100; version++) {
+    const isAnchor = retention.wantsAnchor(version)
+    if (isAnchor) anchors++
+    retention.add(version, isAnchor, isAnchor ? LARGE_ANCHOR_CHARACTERS : 1000)
+  }
+  assert.is(anchors, 1)
+  // They take a fifth of the log, at most, and come all the same.
+  for (let version = 101; version <= 1400; version++) {
+    const isAnchor = retention.wantsAnchor(version)
+    if (isAnchor) anchors++
+    retention.add(version, isAnchor, isAnchor ? LARGE_ANCHOR_CHARACTERS : 10_000)
+  }
+  assert.ok(
+    anchors >= 3 && anchors * LARGE_ANCHOR_CHARACTERS * 5 <= retention.bytes + LARGE_ANCHOR_CHARACTERS * 5,
+    `${anchors}`,
+  )
+})
 
 test('whatever is held, let go, trimmed, closed and opened: counts are exact, and what is held is there', () => {
   for (let run = 0; run < 60; run++) {

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { inTime } from '../support/eventually.ts'
 import { names, recorder } from '../support/recorder.ts'
 import { rejects } from '../support/refusals.ts'
-import { all, type Store, withStore } from '../support/store.ts'
+import { all, type Store, spilled, verified, withStore } from '../support/store.ts'
 
 async function filled(store: Store) {
   const orders = await store.service('orders')
@@ -54,6 +54,31 @@ test("with a key, a list is that key's by namespace and timestamp, and with a na
       told(await all(queue.list({ namespace: '' }))),
       due.filter((name) => name.includes('/@')),
     )
+  })
+})
+
+test("a key's list is whole, in order and each timer once, where many are recent and many were written long ago", async () => {
+  await withStore({}, async (store) => {
+    const queue = (await store.service('orders')).eventTime
+    const timers = Array.from({ length: 6000 }, (_, i) => ({ key: 'a', timestamp: i }))
+    const written = timers.filter(({ timestamp }) => timestamp % 3 === 0 || timestamp > 5000)
+    await queue.registerMany(written)
+    await spilled(store)
+    await queue.registerMany(timers.filter((timer) => !written.includes(timer)))
+    const gone = (timestamp: number) => timestamp % 7 === 0
+    for (const timer of timers) if (gone(timer.timestamp)) queue.delete(timer)
+    const left = timers.map(({ timestamp }) => timestamp).filter((timestamp) => !gone(timestamp))
+    const listed = await all(queue.list({ key: 'a' }))
+    assert.equal(
+      listed.map(({ timestamp }) => timestamp),
+      left,
+    )
+    const few = await all(queue.list({ key: 'a', from: 2990, limit: 3 }))
+    assert.equal(
+      few.map(({ timestamp }) => timestamp),
+      left.filter((timestamp) => timestamp >= 2990).slice(0, 3),
+    )
+    await verified(store)
   })
 })
 

@@ -38,6 +38,29 @@ test('13. the key group never changes what fires, nor in which order', async () 
   for (const others of fired) assert.equal(others, fired[0])
 })
 
+test('a snapshot is narrowed to a key and a namespace as their schemas encode them, whatever the order of properties', async () => {
+  await withStore({}, async (store) => {
+    const part = z.object({ tenant: z.string(), id: z.int() })
+    const orders = await store.service('orders', { key: part, namespace: part })
+    const one = { tenant: 'a', id: 1 }
+    const other = { id: 2, tenant: 'a' }
+    await orders.eventTime.registerMany([
+      { key: one, namespace: other, timestamp: 1 },
+      { key: other, namespace: one, timestamp: 2 },
+    ])
+    const snapshot = await store.snapshot()
+    const timestamps = async (filter: object) =>
+      ((await all(snapshot.timers(filter))) as { timestamp: number }[]).map(({ timestamp }) => timestamp)
+    assert.equal(await timestamps({ key: one }), [1])
+    assert.equal(await timestamps({ key: { id: 1, tenant: 'a' } }), [1])
+    assert.equal(await timestamps({ namespace: { tenant: 'a', id: 1 } }), [2])
+    assert.equal(await timestamps({ key: '' }), [])
+    await rejects(all(snapshot.timers({ key: '\ud800' })), 'TIDEMARK_INVALID_ARGUMENT', 'key')
+    await snapshot.release()
+    await verified(store)
+  })
+})
+
 test('13. restored for a range of key groups, a store has exactly the timers of the keys that belong there', async () => {
   await withStore({ maxParallelism: 10 }, async (store, directory) => {
     const orders = await store.service('orders', { key: z.union([z.string(), z.int()]) })
