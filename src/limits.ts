@@ -36,6 +36,8 @@ export const MIN_MEASURED_CALLS = 64
 export const MAX_COMMIT_CHARACTERS = 4 * 1024 * 1024
 /** Events that one indivisible step (replace, a handler's context) may have. */
 export const MAX_ATOMIC_EVENTS = 10_000
+/** Payload characters that a handler's context may register: the log entry of its commit must be one text of V8's. */
+export const MAX_ATOMIC_CHARACTERS = 4 * MAX_COMMIT_CHARACTERS
 
 /** Versions, and characters of log, after which an entry repeats the whole state, so that opening can start there. */
 export const ANCHOR_INTERVAL_VERSIONS = 512
@@ -105,7 +107,7 @@ export const MAX_WINDOW_TIMERS = 8192
 export const DISPATCH_BATCH_TIMERS = 512
 /** Fired timers whose removal may be under way before the next handler waits. */
 export const MAX_REMOVALS_UNDER_WAY = 4096
-/** Characters of their payloads that may be: what commits keep of a timer until they are written. */
+/** Characters of their payloads, and of those that their handlers registered: what commits keep until they are written. */
 export const MAX_REMOVALS_CHARACTERS = 16 * 1024 * 1024
 /** The drains of a store together give the event loop a turn at least this often. */
 export const DRAIN_SLICE_MS = 4

@@ -7,16 +7,17 @@
  */
 
 import type { Engine, Entry, ScanRange } from '../engine/engine.ts'
-import { invalidArgument, readFailure, type TidemarkError } from '../errors.ts'
+import { invalidArgument, readFailure } from '../errors.ts'
 import { MAX_ATOMIC_EVENTS, SCAN_CHUNK_ENTRIES } from '../limits.ts'
-import { type ContextCall, deleteAllCall } from '../log/calls.ts'
+import { deleteAllCall, type TimerCall } from '../log/calls.ts'
 import type { CommitPipeline } from '../log/pipeline.ts'
 import { prefixEnd } from '../log/reads.ts'
 import type { QueueState, ServiceState } from '../log/state.ts'
 import type { TimerCodec } from '../timer/codec.ts'
 import { identityTimestamp } from '../timer/identity.ts'
 import type { ContextQueue, HandlerContext, KeySelection, TimerId, TimerInput } from './handler.ts'
-import { type Effects, Recording } from './recording.ts'
+import type { OwnBehind } from './owneffects.ts'
+import { Recording } from './recording.ts'
 
 export interface ContextParts {
   engine: Engine
@@ -68,11 +69,6 @@ export class RunContext implements HandlerContext {
     return this.#recording
   }
 
-  /** Why what was recorded cannot be committed, if so. */
-  get refusal(): TidemarkError | undefined {
-    return this.#recording?.refusal
-  }
-
   #record(): Recording {
     this.#recording ??= new Recording(this.#fired)
     if (this.#settled) this.#recording.closed = true
@@ -91,92 +87,121 @@ class RecordingQueue implements ContextQueue {
     this.#recording = recording
   }
 
-  async register(timer: TimerInput): Promise<boolean> {
-    this.#check(1)
-    return this.#register(timer)
+  register(timer: TimerInput): Promise<boolean> {
+    return this.#answer(() => {
+      this.#check()
+      const identity = this.#parts.codec.identity(this.#queue.prefix, timer)
+      const payload = this.#parts.codec.payload(timer.payload)
+      this.#recording.count(1, payload.length)
+      return this.#register(identity, timer.timestamp, payload)
+    })
   }
 
-  async registerMany(timers: Iterable<TimerInput>): Promise<number> {
-    const all = [...timers]
-    // Refused as a whole, before any is recorded.
-    for (const timer of all) {
-      this.#parts.codec.identity(this.#queue.prefix, timer)
-      this.#parts.codec.payload(timer.payload)
+  registerMany(timers: Iterable<TimerInput>): Promise<number> {
+    return this.#answer(() => {
+      this.#check()
+      const all: [identity: string, timestamp: number, payload: string][] = []
+      let characters = 0
+      // Refused as a whole, before any is recorded.
+      for (const timer of timers) {
+        const identity = this.#parts.codec.identity(this.#queue.prefix, timer)
+        const payload = this.#parts.codec.payload(timer.payload)
+        all.push([identity, timer.timestamp, payload])
+        characters += payload.length
+      }
+      this.#recording.count(all.length, characters)
+      let fresh = 0
+      for (const each of all) if (this.#register(...each)) fresh++
+      return fresh
+    })
+  }
+
+  delete(timer: TimerId): Promise<boolean> {
+    return this.#answer(() => {
+      this.#check()
+      const identity = this.#parts.codec.identity(this.#queue.prefix, timer)
+      this.#recording.count(1)
+      const wasThere = this.#isThere(identity)
+      this.#recording.timer(this.#timerCall('delete', identity, timer.timestamp, ''))
+      return wasThere
+    })
+  }
+
+  has(timer: TimerId): Promise<boolean> {
+    return this.#answer(() => {
+      this.#check()
+      return this.#isThere(this.#parts.codec.identity(this.#queue.prefix, timer))
+    })
+  }
+
+  deleteAll(selection: KeySelection): Promise<number> {
+    return this.#answer(() => {
+      this.#check()
+      const prefix = this.#parts.codec.prefix(this.#queue.prefix, selection?.key, selection?.namespace)
+      const before = this.#recording.range(deleteAllCall(this.#queue, prefix, undefined))
+      return this.#recording.answering(this.#deleted(prefix, before))
+    })
+  }
+
+  replace(timer: TimerInput): Promise<number[]> {
+    return this.#answer(() => {
+      this.#check()
+      const { codec } = this.#parts
+      const queue = this.#queue
+      const identity = codec.identity(queue.prefix, timer)
+      const payload = codec.payload(timer.payload)
+      const prefix = codec.prefix(queue.prefix, timer.key, timer.namespace ?? '')
+      const { timestamp } = timer
+      this.#recording.count(0, payload.length)
+      const before = this.#recording.range({
+        kind: 'replace',
+        isLarge: false,
+        queue,
+        prefix,
+        identity,
+        timestamp,
+        payload,
+        settle: undefined,
+        answer: [],
+      })
+      return this.#recording.answering(this.#replaced(prefix, identity, before))
+    })
+  }
+
+  /** Makes a call. One that is too much for a step fails its handler: that nobody awaits it ends no process. */
+  #answer<T>(call: () => T | Promise<T>): Promise<T> {
+    try {
+      return Promise.resolve(call())
+    } catch (error) {
+      const refused = Promise.reject(error)
+      if (error === this.#recording.refusal) refused.catch(() => {})
+      return refused
     }
-    this.#check(all.length)
-    let fresh = 0
-    for (const timer of all) if (this.#register(timer)) fresh++
-    return fresh
   }
 
-  async delete(timer: TimerId): Promise<boolean> {
-    this.#check(1)
-    const identity = this.#parts.codec.identity(this.#queue.prefix, timer)
-    const wasThere = this.#isThere(identity)
-    this.#recording.calls.push(this.#timerCall('delete', identity, timer.timestamp, ''))
-    this.#recording.touch(identity, false)
-    return wasThere
-  }
-
-  async has(timer: TimerId): Promise<boolean> {
-    this.#check(0)
-    return this.#isThere(this.#parts.codec.identity(this.#queue.prefix, timer))
-  }
-
-  async deleteAll(selection: KeySelection): Promise<number> {
-    this.#check(0)
-    const prefix = this.#parts.codec.prefix(this.#queue.prefix, selection?.key, selection?.namespace)
-    const before = this.#recording.freeze()
-    this.#recording.calls.push(deleteAllCall(this.#queue, prefix, undefined))
-    this.#recording.clear(prefix)
+  async #deleted(prefix: string, before: OwnBehind): Promise<number> {
     const there = await this.#identitiesIn(prefix, before)
     this.#recording.count(there.length)
     return there.length
   }
 
-  async replace(timer: TimerInput): Promise<number[]> {
-    this.#check(0)
-    const { codec } = this.#parts
-    const queue = this.#queue
-    const identity = codec.identity(queue.prefix, timer)
-    const payload = codec.payload(timer.payload)
-    const prefix = codec.prefix(queue.prefix, timer.key, timer.namespace ?? '')
-    const before = this.#recording.freeze()
-    const { timestamp } = timer
-    this.#recording.calls.push({
-      kind: 'replace',
-      isLarge: false,
-      queue,
-      prefix,
-      identity,
-      timestamp,
-      payload,
-      settle: undefined,
-      answer: [],
-    })
-    this.#recording.clear(prefix)
-    this.#recording.touch(identity, true)
-    this.#recording.noteEarliest(queue, timestamp)
+  async #replaced(prefix: string, identity: string, before: OwnBehind): Promise<number[]> {
     const others = (await this.#identitiesIn(prefix, before)).filter((other) => other !== identity)
     this.#recording.count(others.length + 1)
     return others.map((other) => identityTimestamp(other)).sort((a, b) => a - b)
   }
 
-  #register(timer: TimerInput): boolean {
-    const identity = this.#parts.codec.identity(this.#queue.prefix, timer)
-    const payload = this.#parts.codec.payload(timer.payload)
+  #register(identity: string, timestamp: number, payload: string): boolean {
     const isNew = !this.#isThere(identity)
-    this.#recording.calls.push(this.#timerCall('register', identity, timer.timestamp, payload))
-    this.#recording.touch(identity, true)
-    this.#recording.noteEarliest(this.#queue, timer.timestamp)
+    this.#recording.timer(this.#timerCall('register', identity, timestamp, payload))
     return isNew
   }
 
-  #timerCall(kind: 'register' | 'delete', identity: string, timestamp: number, payload: string): ContextCall {
+  #timerCall(kind: 'register' | 'delete', identity: string, timestamp: number, payload: string): TimerCall {
     return { kind, queue: this.#queue, identity, timestamp, payload, settle: undefined, answer: false }
   }
 
-  #check(events: number): void {
+  #check(): void {
     if (this.#recording.closed) {
       throw invalidArgument(
         'the handler of this context has settled, and its commit is made: await every call of a context',
@@ -184,7 +209,6 @@ class RecordingQueue implements ContextQueue {
     }
     const { failure } = this.#parts.pipeline
     if (failure !== undefined) throw failure
-    this.#recording.count(events)
   }
 
   #isThere(identity: string): boolean {
@@ -207,13 +231,12 @@ class RecordingQueue implements ContextQueue {
     }
   }
 
-  /** The identities behind a prefix that were there after this handler's calls so far. */
-  async #identitiesIn(prefix: string, effects: Effects): Promise<string[]> {
-    const there = effects.thereBehind(prefix)
-    const own = new Set(there)
-    for (const identity of (await this.#identitiesNow(prefix)) ?? (await this.#readAll(prefix))) {
-      if (!own.has(identity) && effects.of(identity) !== false) there.push(identity)
-    }
+  /** The identities behind a prefix that were there after this handler's calls before. */
+  async #identitiesIn(prefix: string, { there, isCleared, has }: OwnBehind): Promise<string[]> {
+    // What others registered since counts as called before this handler's calls: it went with the rest.
+    if (isCleared) return there
+    for (const identity of (await this.#identitiesNow(prefix)) ?? (await this.#readAll(prefix)))
+      if (!has(identity)) there.push(identity)
     return there
   }
 

@@ -144,11 +144,15 @@ export class Dispatcher {
           this.#running = false
         }
       }
-      if (context.refusal !== undefined) failure ??= new Failure(context.refusal)
       const recording = context.settle()
+      const answered = recording?.answered()
+      // Also where the handler did not: whether it called too much shows with what it was answered.
+      if (answered !== undefined) await answered
+      if (recording?.refusal !== undefined) failure ??= new Failure(recording.refusal)
       if (failure === undefined) this.#submitRemoval(timer, standing, recording)
       else await this.#failed(batch, i, failure)
-      if (this.#removals.isFull) await this.settled(this.#removals.underWay / 2)
+      // Halved once is not always enough: the characters may all be in the later half.
+      while (this.#removals.isFull) await this.settled(this.#removals.underWay / 2)
     }
     return false
   }
@@ -190,7 +194,7 @@ export class Dispatcher {
     // Registered anew by others while its handler ran, it may stay, and is then the next to fire.
     if (timer.stale || this.#parts.pipeline.standings.isTouched(timer.identity))
       this.#removals.noteStaying(timer)
-    this.#removals.begin(timer.finish(standing, recording?.calls))
+    this.#removals.begin(timer.finish(standing, recording))
     this.#handled++
     this.#parts.pipeline.submit(timer)
   }

@@ -26,6 +26,8 @@ export class DueTimer implements FireCall, Settle<void> {
   /** Something changed this timer since it was taken in hand. */
   stale = false
   calls: readonly ContextCall[] = NO_CALLS
+  /** Of the payloads that its calls register. */
+  characters = 0
   fired!: StoredTimer
   removed = false
   readonly #onRemoved: (timer: DueTimer) => void
@@ -63,9 +65,11 @@ export class DueTimer implements FireCall, Settle<void> {
   }
 
   /** Makes it the call that removes the timer its handler was given. */
-  finish(fired: StoredTimer, calls: readonly ContextCall[] | undefined): this {
+  finish(fired: StoredTimer, called: Pick<DueTimer, 'calls' | 'characters'> | undefined): this {
     this.fired = fired
-    if (calls !== undefined) this.calls = calls
+    if (called === undefined) return this
+    this.calls = called.calls
+    this.characters = called.characters
     return this
   }
 
@@ -76,5 +80,6 @@ export class DueTimer implements FireCall, Settle<void> {
     this.stale = false
     this.removed = false
     this.calls = NO_CALLS
+    this.characters = 0
   }
 }

@@ -6,7 +6,7 @@ import type { DueTimer } from './due.ts'
 
 export class Removals {
   #underWay = 0
-  /** Of the bodies of those timers' values. */
+  /** Of the bodies of those timers' values, and of the payloads that their handlers registered. */
   #characters = 0
   #onSettled: (() => void) | undefined
   /** Earliest timestamp that a timer's handler registered in this queue, not applied yet. */
@@ -28,9 +28,9 @@ export class Removals {
     return this.#underWay >= MAX_REMOVALS_UNDER_WAY || this.#characters >= MAX_REMOVALS_CHARACTERS
   }
 
-  begin({ fired }: DueTimer): void {
+  begin({ fired, characters }: DueTimer): void {
     this.#underWay++
-    this.#characters += fired.body.length
+    this.#characters += fired.body.length + characters
   }
 
   /** Notes what a handler registered; Infinity: nothing. */
@@ -57,7 +57,7 @@ export class Removals {
 
   end(timer: DueTimer): void {
     this.#underWay--
-    this.#characters -= timer.fired.body.length
+    this.#characters -= timer.fired.body.length + timer.characters
     if (this.#registered.size > 0) this.#registered.delete(timer)
     this.#onSettled?.()
   }

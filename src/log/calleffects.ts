@@ -4,8 +4,9 @@
  * - Indexed when it is asked for, and no sooner: mostly nobody asks.
  * - A call has a sequence number; what one call does in several steps has its places up to the next call's.
  */
-import { keyPart } from '../timer/identity.ts'
+import { keyPart, namespacePart } from '../timer/identity.ts'
 import type { Call } from './calls.ts'
+import { NamesBehind } from './namesbehind.ts'
 
 interface Effect {
   sequence: number
@@ -26,8 +27,9 @@ export class CallEffects {
   readonly #effects = new Map<string, Effect>()
   /** The last call that removes everything behind a prefix. */
   readonly #ranges = new Map<string, number>()
-  /** The identities and the prefixes of both, by the key that they are about; made when it is first asked for. */
-  #namesByKey: Map<string, Set<string>> | undefined
+  readonly #names = new NamesBehind(() => this.#effects.keys())
+  /** The prefixes of `#ranges` by their key; made when a key is first asked for. */
+  #rangesByKey: Map<string, Set<string>> | undefined
   #indexedTo = 0
   /** Above this many effects those of decided calls are forgotten. */
   #maxEffects = MAX_INDEXED_EFFECTS
@@ -55,7 +57,8 @@ export class CallEffects {
     this.#maxEffects = MAX_INDEXED_EFFECTS
     this.#effects.clear()
     this.#ranges.clear()
-    this.#namesByKey = undefined
+    this.#names.clear()
+    this.#rangesByKey = undefined
   }
 
   /** Whether the calls from `first` on leave a timer there; undefined where none of them touches it. */
@@ -63,10 +66,9 @@ export class CallEffects {
     const effect = this.#effects.get(identity)
     const known = effect !== undefined && effect.sequence >= first ? effect : undefined
     if (this.#ranges.size > 0) {
-      const key = keyPart(identity)
       const range = Math.max(
-        this.#ranges.get(key) ?? -1,
-        this.#ranges.get(identity.slice(0, identity.indexOf('\0', key.length) + 1)) ?? -1,
+        this.#ranges.get(keyPart(identity)) ?? -1,
+        this.#ranges.get(namespacePart(identity)) ?? -1,
       )
       if (range >= first && range > (known?.sequence ?? -1)) return false
     }
@@ -76,17 +78,15 @@ export class CallEffects {
   /** What the calls from `first` on leave of the timers behind a prefix: a key, or a key and namespace. */
   behind(prefix: string, first: number): Undecided {
     const effects = new Map<string, boolean>()
-    const cleared: string[] = []
-    for (const name of this.#namesOf(keyPart(prefix))) {
-      const range = this.#ranges.get(name)
-      if (range !== undefined) {
-        if (range >= first) cleared.push(name)
-      } else if (name.startsWith(prefix)) {
-        const there = this.on(name, first)
-        if (there !== undefined) effects.set(name, there)
-      }
+    for (const identity of this.#names.of(prefix)) {
+      const there = this.on(identity, first)
+      if (there !== undefined) effects.set(identity, there)
     }
-    const isCleared = (identity: string) => cleared.some((behind) => identity.startsWith(behind))
+    // As of now: more calls may be made before it is asked what they leave.
+    const cleared = new Set<string>()
+    for (const range of this.#rangesOf(prefix)) if (this.#ranges.get(range)! >= first) cleared.add(range)
+    const isCleared = (identity: string) =>
+      cleared.size > 0 && (cleared.has(keyPart(identity)) || cleared.has(namespacePart(identity)))
     return {
       identities: effects.keys(),
       of: (identity) => effects.get(identity) ?? (isCleared(identity) ? false : undefined),
@@ -129,27 +129,29 @@ export class CallEffects {
 
   #set(identity: string, sequence: number, there: boolean): void {
     this.#effects.set(identity, { sequence, there })
-    if (this.#namesByKey !== undefined) this.#noteName(identity)
+    this.#names.add(identity)
   }
 
   #clear(prefix: string, sequence: number): void {
     this.#ranges.set(prefix, sequence)
-    if (this.#namesByKey !== undefined) this.#noteName(prefix)
+    if (this.#rangesByKey !== undefined) addRange(this.#rangesByKey, prefix)
   }
 
-  #namesOf(key: string): Iterable<string> {
-    if (this.#namesByKey === undefined) {
-      this.#namesByKey = new Map()
-      for (const names of [this.#effects.keys(), this.#ranges.keys()])
-        for (const name of names) this.#noteName(name)
+  /** The prefixes behind which calls removed everything, and that may concern what is behind one. */
+  #rangesOf(prefix: string): Iterable<string> {
+    const key = keyPart(prefix)
+    if (key.length < prefix.length) return [key, prefix].filter((range) => this.#ranges.has(range))
+    if (this.#rangesByKey === undefined) {
+      this.#rangesByKey = new Map()
+      for (const range of this.#ranges.keys()) addRange(this.#rangesByKey, range)
     }
-    return this.#namesByKey.get(key) ?? []
+    return this.#rangesByKey.get(key) ?? []
   }
+}
 
-  #noteName(name: string): void {
-    const key = keyPart(name)
-    const names = this.#namesByKey!.get(key)
-    if (names === undefined) this.#namesByKey!.set(key, new Set([name]))
-    else names.add(name)
-  }
+function addRange(byKey: Map<string, Set<string>>, prefix: string): void {
+  const key = keyPart(prefix)
+  const ranges = byKey.get(key)
+  if (ranges === undefined) byKey.set(key, new Set([prefix]))
+  else ranges.add(prefix)
 }

@@ -3,7 +3,7 @@
  *
  * - A commit takes calls from the front until it is full, or has half of those that wait; it stops before a snapshot's cut
  *   or a read. How many timers a deleteAll or replace finds shows only when they are read: then what is too much for one
- *   commit is given back.
+ *   commit is given back. So that this is little, each counts as many as the last ones found.
  * - One that finds many is read when nothing is under way; it begins a commit, and a deleteAll ends it, too.
  * - A call that one commit cannot hold (registerMany, deleteAll) stays at the front until its last slice.
  * - What the undecided calls will make of a timer is indexed only when somebody asks, each call once.
@@ -21,6 +21,8 @@ export interface Taken {
   goesOn: boolean
   /** Index behind the last timer of a registerMany to decide. */
   registerManyEnd: number | undefined
+  /** Timers that a deleteAll or replace found when they were read, on the average. */
+  timersPerRange?: number
 }
 
 const COMPACT_ABOVE = 4096
@@ -37,6 +39,8 @@ export class CallQueue {
   readonly #effects = new CallEffects()
   /** Undecided calls other than plain removals of fired timers. */
   #others = 0
+  /** Timers that the last calls about a key found, on the average; at least 1. */
+  #timersPerRange = 1
 
   /** Calls that no commit has taken. */
   get waiting(): number {
@@ -81,27 +85,27 @@ export class CallQueue {
     }
     let events = 0
     let characters = 0
-    const maxEvents = parted ? Math.min(Math.ceil(this.waiting / 2), MAX_COMMIT_EVENTS) : MAX_COMMIT_EVENTS
-    while (this.#next < this.#items.length && events < maxEvents && characters < MAX_COMMIT_CHARACTERS) {
+    const end = parted ? this.#next + Math.ceil(this.waiting / 2) : this.#items.length
+    while (this.#next < end && events < MAX_COMMIT_EVENTS && characters < MAX_COMMIT_CHARACTERS) {
       const call = this.#items[this.#next]!
-      if (call.kind === 'cut' || call.kind === 'read' || (!alone && needsLongRange(call))) break
-      const isLarge = isRangeCall(call) && call.isLarge
-      if (isLarge && taken.calls.length > 0) break
+      if (call.kind === 'cut' || call.kind === 'read') break
+      const isLarge = needsLongRange(call)
+      if (isLarge && (!alone || taken.calls.length > 0)) break
       taken.calls.push(call)
       if (call.kind === 'registerMany') {
-        let end = call.done
+        let done = call.done
         while (
-          end < call.identities.length &&
+          done < call.identities.length &&
           events < MAX_COMMIT_EVENTS &&
           characters < MAX_COMMIT_CHARACTERS
         ) {
-          characters += call.payloads[end]!.length
+          characters += call.payloads[done]!.length
           events++
-          end++
+          done++
         }
-        taken.registerManyEnd = end
+        taken.registerManyEnd = done
         taken.last = call
-        taken.goesOn = end < call.identities.length
+        taken.goesOn = done < call.identities.length
         break
       }
       if (isLarge && call.kind === 'deleteAll') {
@@ -109,14 +113,25 @@ export class CallQueue {
         break
       }
       this.#next++
-      events += call.kind === 'fire' || call.kind === 'step' ? 1 + call.calls.length : 1
+      events += this.#eventsOf(call)
       if (call.kind === 'register' || call.kind === 'replace') characters += call.payload.length
     }
     return taken
   }
 
-  /** Gives back what was taken from the index `end` on: the next commit takes it again. */
+  /** About how many events a call comes to. */
+  #eventsOf(call: Call): number {
+    if (isRangeCall(call)) return this.#timersPerRange
+    if (call.kind === 'step') return 1 + call.calls.length
+    if (call.kind !== 'fire') return 1
+    let events = 1
+    for (const made of call.calls) events += isRangeCall(made) ? this.#timersPerRange : 1
+    return events
+  }
+
+  /** Gives back what was taken from the index `end` on, now that all was read: the next commit takes it again. */
   giveBack(taken: Taken, end: number): void {
+    if (taken.timersPerRange !== undefined) this.#timersPerRange = Math.max(taken.timersPerRange, 1)
     const given = taken.calls.length - end
     if (given === 0) return
     // A call that may go on was never passed.

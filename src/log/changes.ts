@@ -3,12 +3,13 @@
  * under way.
  *
  * - While all that a commit changed is fired timers that went, its events tell as much: a drain alone makes no map.
+ * - What it left behind a key is told without what came and went: a key's calls may be many in one commit.
  */
-import { keyPart } from '../timer/identity.ts'
 import type { StoredTimer } from '../timer/stored.ts'
 import type { CommitEvent, TimerEvent } from './events.ts'
 import { IdentityMap } from './identitymap.ts'
 import { hashOf } from './identitytable.ts'
+import { NamesBehind } from './namesbehind.ts'
 
 /** What stands: a timer, or nothing. */
 export type Standing = StoredTimer | undefined
@@ -17,8 +18,8 @@ export type Standing = StoredTimer | undefined
 export interface Changes {
   /** `hash`: the identity's (identitytable.ts), for who asks more than one. */
   get(identity: string, hash?: number): StoredTimer | null | undefined
-  /** The identities of a key that it changed; `part`: their part up to the NUL behind the key. */
-  changedOf(part: string): readonly string[]
+  /** The identities behind a prefix (a key, or a key and namespace) that it changed. */
+  changedOf(prefix: string): Iterable<string>
 }
 
 const NOTHING: readonly string[] = []
@@ -29,8 +30,8 @@ export class CommitChanges implements Changes {
   #standing: IdentityMap<StoredTimer | null> | undefined
   #firesOnly = true
   #removesOnly = true
-  /** Changed identities by the prefix of their key; made when a range is first asked for. */
-  #byKey: Map<string, string[]> | undefined
+  readonly #changed = new NamesBehind(() => this.#all().identities)
+  readonly #left = new NamesBehind(() => this.#standingNames())
 
   /** @param events those of the commit, which grow with it. */
   constructor(events: readonly CommitEvent[]) {
@@ -46,14 +47,18 @@ export class CommitChanges implements Changes {
     return this.#all().get(identity, hash)
   }
 
-  changedOf(part: string): readonly string[] {
-    this.#byKey ??= groupByKey(this.#all().identities)
-    return this.#byKey.get(part) ?? NOTHING
+  changedOf(prefix: string): Iterable<string> {
+    return this.#changed.of(prefix)
   }
 
-  /** Those of them that it may leave there. */
-  leftOf(part: string): readonly string[] {
-    return this.#removesOnly ? NOTHING : this.changedOf(part)
+  /** Those of them that it left there. */
+  leftOf(prefix: string): Iterable<string> {
+    return this.#removesOnly ? NOTHING : this.#left.of(prefix)
+  }
+
+  /** Whether it left any there. */
+  leavesAny(prefix: string): boolean {
+    return !this.#removesOnly && this.#left.has(prefix)
   }
 
   /** What an event, the last one, makes of a timer. `hash`: the identity's, where it is at hand. */
@@ -62,7 +67,9 @@ export class CommitChanges implements Changes {
     if (standing !== null) this.#removesOnly = false
     if (this.#standing !== undefined || !this.#firesOnly)
       this.#all().set(identity, hash ?? hashOf(identity), standing)
-    if (this.#byKey !== undefined) addByKey(this.#byKey, identity)
+    this.#changed.add(identity)
+    if (standing === null) this.#left.remove(identity)
+    else this.#left.add(identity)
   }
 
   #all(): IdentityMap<StoredTimer | null> {
@@ -73,17 +80,9 @@ export class CommitChanges implements Changes {
     }
     return this.#standing
   }
-}
 
-function groupByKey(identities: Iterable<string>): Map<string, string[]> {
-  const groups = new Map<string, string[]>()
-  for (const identity of identities) addByKey(groups, identity)
-  return groups
-}
-
-function addByKey(groups: Map<string, string[]>, identity: string): void {
-  const part = keyPart(identity)
-  const group = groups.get(part)
-  if (group === undefined) groups.set(part, [identity])
-  else group.push(identity)
+  *#standingNames(): Iterable<string> {
+    const { identities, values } = this.#all()
+    for (let i = 0; i < identities.length; i++) if (values[i] !== null) yield identities[i]!
+  }
 }

@@ -52,6 +52,8 @@ export class Draft {
   readonly #sources: DraftSources
   readonly #versionText: string
   readonly #touched: QueueState[] = []
+  /** Prefixes behind which its own changes tell of all that stands: what is under way need not be asked again. */
+  readonly #emptied = new Set<string>()
 
   constructor(sources: DraftSources) {
     this.#sources = sources
@@ -232,7 +234,9 @@ export class Draft {
       const identity = identities[i]!
       if (this.#deleteRead(call.queue, identity, identityTimestamp(identity), found[i]!)) call.answer++
     }
-    if (!call.isLarge && call.answer > before) this.knownPrefixes.push(call.prefix)
+    if (call.isLarge) return
+    if (call.answer > before) this.knownPrefixes.push(call.prefix)
+    this.#noteEmptied(call.prefix)
   }
 
   replace(call: ReplaceCall): void {
@@ -240,7 +244,8 @@ export class Draft {
     // A handler's replace was checked when it was recorded, and now goes with the rest of its commit.
     if (call.settle !== undefined && identities.length > MAX_ATOMIC_EVENTS) {
       throw invalidArgument(
-        `replace would remove ${identities.length} timers in one step, ${MAX_ATOMIC_EVENTS} at most: deleteAll them first`,
+        `replace found more than ${MAX_ATOMIC_EVENTS} timers of its key and namespace, too many for one step: ` +
+          'deleteAll them first',
       )
     }
     // What it registers lies in its range, all of which was read.
@@ -259,16 +264,18 @@ export class Draft {
     const before = this.#standingRead(call.identity, hash, own)
     this.#register(call.queue, call.identity, hash, call.timestamp, call.payload, before)
     // One that stands as it was told is not changed.
-    if (!call.isLarge && this.changes.get(call.identity) !== undefined) this.knownPrefixes.push(call.prefix)
+    if (call.isLarge || this.changes.get(call.identity, hash) === undefined) return
+    this.knownPrefixes.push(call.prefix)
+    this.#noteEmptied(call.prefix)
   }
 
   /** The timers behind a call's prefix that may stand: those read, and what the commits under way and this one changed. */
   #timersIn(call: RangeCall): RangeRead {
     const { prefix } = call
-    const part = keyPart(prefix)
     const changed: string[] = []
-    for (const changes of this.#sources.underWay) this.#addChanged(changes, part, prefix, changed)
-    this.#addChanged(this.changes, part, prefix, changed)
+    if (!this.#isEmptied(prefix))
+      for (const changes of this.#sources.underWay) this.#addChanged(changes, prefix, changed)
+    this.#addChanged(this.changes, prefix, changed)
     const read = this.#sources.range(call)
     if (changed.length === 0) return read
     const known = new Set(read.identities)
@@ -277,10 +284,25 @@ export class Draft {
     return { identities: [...read.identities, ...more], found: [...read.found, ...more.map(() => null)] }
   }
 
-  /** Adds what some changes tell of behind a prefix, and this commit did not remove. */
-  #addChanged(changes: CommitChanges, part: string, prefix: string, changed: string[]): void {
-    for (const identity of changes.leftOf(part))
-      if (identity.startsWith(prefix) && this.changes.get(identity) !== null) changed.push(identity)
+  /** Adds what some changes left behind a prefix, and this commit did not remove. */
+  #addChanged(changes: CommitChanges, prefix: string, changed: string[]): void {
+    for (const identity of changes.leftOf(prefix))
+      if (this.changes.get(identity) !== null) changed.push(identity)
+  }
+
+  /** Whether its own changes tell of all that stands behind a prefix. */
+  #isEmptied(prefix: string): boolean {
+    const emptied = this.#emptied
+    return emptied.size > 0 && (emptied.has(prefix) || emptied.has(keyPart(prefix)))
+  }
+
+  /** Notes that all that stood behind a prefix went, or is among the changes. */
+  #noteEmptied(prefix: string): void {
+    for (const changes of this.#sources.underWay) {
+      if (!changes.leavesAny(prefix)) continue
+      this.#emptied.add(prefix)
+      return
+    }
   }
 
   purge(keys: readonly string[], retired: number): void {

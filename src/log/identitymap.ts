@@ -23,6 +23,11 @@ export class IdentityMap<Value> {
     return this.#identities
   }
 
+  /** What each of them has. */
+  get values(): readonly Value[] {
+    return this.#values
+  }
+
   /** `hash`: the identity's (identitytable.ts). */
   get(identity: string, hash: number): Value | undefined {
     const number = this.#slots[this.#slotOf(identity, hash)]!

@@ -3,14 +3,20 @@
  *
  * - Nothing of it is an object of V8's: a hash table with chains, in typed arrays, beside the texts' bytes.
  * - An identity stays; whether it is found by its key is told one by one (`show`, `hide`).
+ * - Mostly a key has few, and those of one of its namespaces are looked for among them. Where it has many, all are chained
+ *   by key and namespace as well, from then on.
  * - What hashes multiply by is drawn for each process: nobody can choose keys that all meet in one chain.
  */
 import { randomFillSync } from 'node:crypto'
+import { TIMESTAMP_CHARACTERS } from '../timer/text.ts'
+import { PART_BYTES, PartChains } from './partchains.ts'
 import type { TextArena } from './textarena.ts'
 
 /** What one takes besides its text: eight numbers or so. */
-export const IDENTITY_BYTES = 36
+const IDENTITY_BYTES = 20 + PART_BYTES
 const FIRST_SIZE = 64
+/** So many other timers of a key are walked past to find those of a namespace, before they are chained by namespace. */
+const MAX_WALKED_PAST = 32
 /** For no number; numbers are stored one higher. */
 const NONE = 0
 /** The lowest bits of a sum of products are less sure. */
@@ -49,11 +55,8 @@ export class IdentityTable {
   #next = new Uint32Array(FIRST_SIZE)
   /** The first one of each chain; as many as there is room for identities. */
   #chains = new Uint32Array(FIRST_SIZE)
-  /** Those of a key: doubly linked, for one that went is taken out. */
-  #keyHashes = new Uint32Array(FIRST_SIZE)
-  #nextOfKey = new Uint32Array(FIRST_SIZE)
-  #beforeOfKey = new Uint32Array(FIRST_SIZE)
-  #keyChains = new Uint32Array(FIRST_SIZE)
+  readonly #ofKey = new PartChains(FIRST_SIZE)
+  #ofNamespace: PartChains | undefined
 
   constructor(arena: TextArena) {
     this.#arena = arena
@@ -66,6 +69,11 @@ export class IdentityTable {
   /** How many there is room for: whoever keeps something of each has as much. */
   get room(): number {
     return this.#places.length
+  }
+
+  /** About what they take in memory, besides their texts. */
+  get bytes(): number {
+    return this.#size * (this.#ofNamespace === undefined ? IDENTITY_BYTES : IDENTITY_BYTES + PART_BYTES)
   }
 
   /** The place of an identity's text. */
@@ -88,7 +96,8 @@ export class IdentityTable {
     const id = this.#size++
     this.#places[id] = this.#arena.add(identity)
     this.#hashes[id] = hash
-    this.#keyHashes[id] = keyHash
+    this.#ofKey.setHash(id, keyHash)
+    this.#ofNamespace?.setHash(id, namespaceHash(identity))
     this.#link(id)
     this.show(id)
     return id
@@ -96,45 +105,56 @@ export class IdentityTable {
 
   /** Lets one be found by its key. */
   show(id: number): void {
-    const chain = this.#keyHashes[id]! & (this.room - 1)
-    const first = this.#keyChains[chain]!
-    this.#nextOfKey[id] = first
-    this.#beforeOfKey[id] = NONE
-    if (first !== NONE) this.#beforeOfKey[first - 1] = id + 1
-    this.#keyChains[chain] = id + 1
+    this.#ofKey.show(id)
+    this.#ofNamespace?.show(id)
   }
 
   /** Lets one not be found by its key any more. */
   hide(id: number): void {
-    const before = this.#beforeOfKey[id]!
-    const next = this.#nextOfKey[id]!
-    if (before === NONE) this.#keyChains[this.#keyHashes[id]! & (this.room - 1)] = next
-    else this.#nextOfKey[before - 1] = next
-    if (next !== NONE) this.#beforeOfKey[next - 1] = before
+    this.#ofKey.hide(id)
+    this.#ofNamespace?.hide(id)
   }
 
-  /** The first one of a key that is shown, or -1; `part`: up to the NUL behind the key; `hash`: that part's. */
-  firstOf(part: string, hash: number): number {
-    return this.#ofKey(part, hash, this.#keyChains[hash & (this.room - 1)]!)
+  /**
+   * Puts the numbers of those behind a prefix (a key, or a key and namespace) that are shown into the beginning of an
+   * array, newest first, and returns how many; `keyHash`: of its part up to the NUL behind the key.
+   */
+  numbersBehind(prefix: string, keyHash: number, numbers: number[]): number {
+    if (prefix.indexOf('\0') === prefix.length - 1)
+      return this.#numbersIn(this.#ofKey, prefix, keyHash, numbers, Number.POSITIVE_INFINITY)
+    if (this.#ofNamespace === undefined) {
+      const count = this.#numbersIn(this.#ofKey, prefix, keyHash, numbers, MAX_WALKED_PAST)
+      if (count >= 0) return count
+      this.#ofNamespace = this.#chainedByNamespace()
+    }
+    return this.#numbersIn(this.#ofNamespace, prefix, hashOf(prefix), numbers, Number.POSITIVE_INFINITY)
   }
 
-  /** The one behind `id` of the same key, or -1. */
-  nextOf(part: string, hash: number, id: number): number {
-    return this.#ofKey(part, hash, this.#nextOfKey[id]!)
+  /** Those of a chain that begin with a prefix; -1: more than `maxPast` do not. */
+  #numbersIn(chains: PartChains, prefix: string, hash: number, numbers: number[], maxPast: number): number {
+    let count = 0
+    let past = 0
+    for (let id = chains.first(hash); id >= 0; id = chains.next(id, hash)) {
+      if (this.#arena.startsWith(this.#places[id]!, prefix)) numbers[count++] = id
+      else if (++past > maxPast) return -1
+    }
+    return count
   }
 
-  #ofKey(part: string, hash: number, first: number): number {
-    for (let at = first; at !== NONE; at = this.#nextOfKey[at - 1]!)
-      if (this.#keyHashes[at - 1] === hash && this.#arena.startsWith(this.#places[at - 1]!, part))
-        return at - 1
-    return -1
+  #chainedByNamespace(): PartChains {
+    const chains = new PartChains(this.room)
+    const texts = this.#arena.reader()
+    for (let id = 0; id < this.#size; id++) chains.setHash(id, namespaceHash(texts.next(this.#places[id]!)))
+    for (const id of this.#ofKey.shown(this.#size)) chains.show(id)
+    return chains
   }
 
   /** Lets all go; there is as much room as before. The arena goes with it. */
   clear(): void {
     this.#size = 0
     this.#chains.fill(NONE)
-    this.#keyChains.fill(NONE)
+    this.#ofKey.clear()
+    this.#ofNamespace = undefined
   }
 
   #link(id: number): void {
@@ -145,26 +165,19 @@ export class IdentityTable {
 
   #grow(): void {
     const room = this.room * 2
-    const shown = this.#shown()
     this.#places = grown(this.#places, room)
     this.#hashes = grown(this.#hashes, room)
     this.#next = new Uint32Array(room)
     this.#chains = new Uint32Array(room)
-    this.#keyHashes = grown(this.#keyHashes, room)
-    this.#nextOfKey = new Uint32Array(room)
-    this.#beforeOfKey = new Uint32Array(room)
-    this.#keyChains = new Uint32Array(room)
+    this.#ofKey.grow(room, this.#size)
+    this.#ofNamespace?.grow(room, this.#size)
     for (let id = 0; id < this.#size; id++) this.#link(id)
-    for (let i = shown.length - 1; i >= 0; i--) this.show(shown[i]!)
   }
+}
 
-  #shown(): Uint32Array {
-    const shown = new Uint32Array(this.#size)
-    let count = 0
-    for (let first of this.#keyChains)
-      for (; first !== NONE; first = this.#nextOfKey[first - 1]!) shown[count++] = first - 1
-    return shown.subarray(0, count)
-  }
+/** The hash of an identity's part up to the NUL behind its namespace. */
+function namespaceHash(identity: string): number {
+  return hashOf(identity, identity.length - TIMESTAMP_CHARACTERS)
 }
 
 /** The same numbers, with room for more. */

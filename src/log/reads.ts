@@ -6,16 +6,20 @@
  *   is not read, and neither is what the spaces cannot have.
  * - A range is read up to a few timers; where there are more, the call is noted as large, and the commit ends before it.
  *   A large one is read as a whole, or in slices, and only when nothing is under way: the store alone tells its end.
+ * - What was read and is not decided tells all the same which calls are large, and how many of the others fit: nothing is
+ *   read more than a few times, however many calls wait.
  * - Entries and ranges are looked up in the order in which they were asked for: a step forward, no map.
  */
 import type { Engine, Entry } from '../engine/engine.ts'
 import { invariant } from '../errors.ts'
 import {
+  MAX_ATOMIC_EVENTS,
   MAX_COMMIT_EVENTS,
   MAX_SHARED_RANGE_TIMERS,
   MAX_SHARED_RANGES_BYTES,
   SCAN_CHUNK_ENTRIES,
 } from '../limits.ts'
+import { keyPart } from '../timer/identity.ts'
 import type { StoredTimer } from '../timer/stored.ts'
 import type { Taken } from './callqueue.ts'
 import type { Call, RangeCall } from './calls.ts'
@@ -110,7 +114,7 @@ export async function readFor(engine: Engine, taken: Taken, recent: RecentTimers
   // All at once: where several fail, each is handled.
   const [values] = await Promise.all([
     stored.length === 0 ? [] : engine.getMany(stored),
-    short.length === 0 ? undefined : readShort(engine, short, recent, ranges),
+    short.length === 0 ? undefined : readShort(engine, short, recent, ranges, taken),
     ...reading,
   ])
   let at = 0
@@ -159,24 +163,69 @@ async function readShort(
   short: readonly AskedRange[],
   recent: RecentTimers,
   ranges: Ranges,
+  taken: Taken,
 ): Promise<void> {
-  const fresh = short.map(({ call: { prefix } }) => recent.behind(prefix))
+  const fresh = recentOf(short, recent)
   const found = await scanShort(engine, short, recent)
+  const counts = fresh.map(({ identities }, i) => countOf(found[i], identities.length))
+  taken.timersPerRange = averageOf(counts)
   let timers = 0
-  for (const [i, { call, at, place }] of short.entries()) {
-    const entries = found[i]
-    const count = Math.max(entries?.length ?? 0, fresh[i]!.identities.length)
+  for (const [i, { at, place }] of short.entries()) {
+    const count = counts[i]!
     timers += count
-    const isTooLong = entries !== undefined && count > MAX_SHARED_RANGE_TIMERS
-    if (entries !== undefined && !isTooLong && (at === 0 || timers <= MAX_COMMIT_EVENTS)) {
-      ranges.add(place, entries, fresh[i])
+    const isWhole = count <= MAX_SHARED_RANGE_TIMERS
+    if (isWhole && (at === 0 || timers <= MAX_COMMIT_EVENTS)) {
+      ranges.add(place, found[i]!, fresh[i])
       continue
     }
-    if (isTooLong) call.isLarge = true
+    noteLarge(short, counts, i)
     // What the first call's handler asks for does not fit into any commit this way: all of it is read as a whole.
     if (at === 0) for (const other of short) if (other.at === 0) other.call.isLarge = true
     ranges.end = at
     return
+  }
+}
+
+/** What is recent of each, as of now. Where that is much it is told once, however many calls ask for the same. */
+function recentOf(short: readonly AskedRange[], recent: RecentTimers): RecentRange[] {
+  let long: Map<string, RecentRange> | undefined
+  return short.map(({ call: { prefix } }) => {
+    const known = long?.get(prefix)
+    if (known !== undefined) return known
+    const range = recent.behind(prefix)
+    if (range.identities.length > MAX_SHARED_RANGE_TIMERS) {
+      long ??= new Map()
+      long.set(prefix, range)
+    }
+    return range
+  })
+}
+
+/** NaN: it was not read, for those before it were too much. */
+function countOf(entries: readonly Entry[] | undefined, recent: number): number {
+  return entries === undefined ? Number.NaN : Math.max(entries.length, recent)
+}
+
+function averageOf(counts: readonly number[]): number {
+  let sum = 0
+  let read = 0
+  for (const count of counts) {
+    if (Number.isNaN(count)) continue
+    sum += count
+    read++
+  }
+  return read === 0 ? 0 : sum / read
+}
+
+/** Notes which calls are large, from the first that does not fit on: else each would be read again with all behind it. */
+function noteLarge(short: readonly AskedRange[], counts: readonly number[], from: number): void {
+  const emptied = new Set<string>()
+  for (let i = from; i < short.length; i++) {
+    const { call } = short[i]!
+    // Of what was read one before it leaves little: it is not large when its turn comes.
+    const isEmptied = emptied.has(call.prefix) || emptied.has(keyPart(call.prefix))
+    if (!isEmptied && counts[i]! > MAX_SHARED_RANGE_TIMERS) call.isLarge = true
+    emptied.add(call.prefix)
   }
 }
 
@@ -255,7 +304,7 @@ function collect(call: Call, at: number, taken: Taken, asked: Asked): void {
 
 async function readRange(engine: Engine, call: RangeCall, taken: Taken): Promise<Entry[]> {
   const sliced = call === taken.last
-  const limit = sliced ? MAX_COMMIT_EVENTS : Number.POSITIVE_INFINITY
+  const limit = sliced ? MAX_COMMIT_EVENTS : mostOf(call)
   let position = call.kind === 'deleteAll' ? call.position : undefined
   const found: Entry[] = []
   for (;;) {
@@ -271,6 +320,12 @@ async function readRange(engine: Engine, call: RangeCall, taken: Taken): Promise
     }
     return found
   }
+}
+
+/** How many timers of a range are read that is not sliced; of a replace that is refused, enough to tell. */
+function mostOf(call: RangeCall): number {
+  const mayBeRefused = call.kind === 'replace' && call.settle !== undefined
+  return mayBeRefused ? MAX_ATOMIC_EVENTS + 1 : Number.POSITIVE_INFINITY
 }
 
 function scanPrefix(

@@ -78,8 +78,8 @@ export class RecentTimers implements Changes {
     return this.#tables.knows(identity, hash)
   }
 
-  changedOf(part: string): readonly string[] {
-    return this.#tables.identitiesOf(part)
+  changedOf(prefix: string): readonly string[] {
+    return this.#tables.identitiesBehind(prefix)
   }
 
   /** What it tells of the timers behind a prefix (a key, or a key and namespace): that they stand, or went. */

@@ -22,14 +22,14 @@ import {
   type TimerTexts,
 } from './dueruns.ts'
 import type { TimerEvent } from './events.ts'
-import { grown, IDENTITY_BYTES, IdentityTable } from './identitytable.ts'
+import { grown, IdentityTable } from './identitytable.ts'
 import { KnownParts } from './knownparts.ts'
 import type { QueueState } from './state.ts'
 import { FIRST_PLACE, TextArena, type TextReader } from './textarena.ts'
 
-/** What a timer takes in memory besides its texts. */
+/** What a timer takes in memory besides its identity and its texts. */
 const STATE_BYTES = 9
-const TIMER_BYTES = IDENTITY_BYTES + RUN_TIMER_BYTES + STATE_BYTES
+const TIMER_BYTES = RUN_TIMER_BYTES + STATE_BYTES
 
 /** Instead of its value: a timer that went. */
 export const GONE = ''
@@ -98,7 +98,8 @@ export class RecentTable implements TimerTexts {
 
   /** About what it takes in memory. */
   get bytes(): number {
-    return this.#arena.bytes + this.#identities.size * TIMER_BYTES + this.knownParts.bytes
+    const { size, bytes } = this.#identities
+    return this.#arena.bytes + bytes + size * TIMER_BYTES + this.knownParts.bytes
   }
 
   /** Characters of its commits' part of the log, which is kept until it is spilled. */
@@ -191,14 +192,9 @@ export class RecentTable implements TimerTexts {
     return this.#values[id] === place && this.#later[id] === UNTOUCHED
   }
 
-  /** The first timer of a key that it tells of, or -1; `part`: up to the NUL behind the key; `hash`: that part's. */
-  firstOf(part: string, hash: number): number {
-    return this.#identities.firstOf(part, hash)
-  }
-
-  /** The next one of the same key, or -1. */
-  nextOf(part: string, hash: number, id: number): number {
-    return this.#identities.nextOf(part, hash, id)
+  /** Puts the numbers of the timers behind a prefix into an array, and returns how many (IdentityTable). */
+  numbersBehind(prefix: string, keyHash: number, numbers: number[]): number {
+    return this.#identities.numbersBehind(prefix, keyHash, numbers)
   }
 
   /**

@@ -28,6 +28,9 @@ export class RecentTables {
   readonly #ofKey = new TableFilter()
   #open = this.#begun(new RecentTable())
   readonly #closed: RecentTable[] = []
+  /** Numbers that a table told of last: a call about a key makes no list of its own. */
+  /** What was found last, in its beginning: to empty an array would give its memory back each time. */
+  readonly #numbers: number[] = []
 
   get open(): RecentTable {
     return this.#open
@@ -88,7 +91,7 @@ export class RecentTables {
 
   #add(event: TimerEvent, hash: number, isNew: boolean): void {
     const { identity } = event
-    const keyHash = hashOf(identity, identity.indexOf('\0') + 1)
+    const keyHash = hashOf(identity, keyEnd(identity))
     const { bit } = this.#open
     this.#open.add(event, hash, keyHash, isNew)
     this.#ofIdentity.add(hash, bit)
@@ -141,30 +144,30 @@ export class RecentTables {
     return false
   }
 
-  /** The identities of a key that they tell of, perhaps twice; `part`: up to the NUL behind the key. */
-  identitiesOf(part: string): string[] {
-    const hash = hashOf(part)
+  /** The identities behind a prefix (a key, or a key and namespace) that they tell of, perhaps twice. */
+  identitiesBehind(prefix: string): string[] {
+    const hash = hashOf(prefix, keyEnd(prefix))
     const tables = this.#ofKey.tables(hash)
     const identities: string[] = []
     if (tables === 0) return identities
     for (const table of this.#all) {
       if ((tables & table.bit) === 0) continue
-      for (let id = table.firstOf(part, hash); id >= 0; id = table.nextOf(part, hash, id))
-        identities.push(table.identity(id))
+      const count = table.numbersBehind(prefix, hash, this.#numbers)
+      for (let i = 0; i < count; i++) identities.push(table.identity(this.#numbers[i]!))
     }
     return identities
   }
 
   /** What they tell of the timers behind a prefix (a key, or a key and namespace). */
   behind(prefix: string): RecentRange {
-    const part = keyPart(prefix)
-    const hash = hashOf(part)
+    const hash = hashOf(prefix, keyEnd(prefix))
     const tables = this.#ofKey.tables(hash)
     if (tables === 0) return NOTHING_BEHIND
     const range: RecentRange = { identities: [], standings: [] }
     for (let i = this.#closed.length; i >= 0; i--) {
       const table = this.#closed[i] ?? this.#open
-      if ((tables & table.bit) !== 0) addFrom(table, part, hash, prefix, range)
+      if ((tables & table.bit) !== 0)
+        addFrom(table, this.#numbers, table.numbersBehind(prefix, hash, this.#numbers), range)
     }
     return range
   }
@@ -201,13 +204,22 @@ export class RecentTables {
   }
 }
 
+function keyEnd(text: string): number {
+  return text.indexOf('\0') + 1
+}
+
 /** Adds what a table tells of a range, but for what newer ones told. */
-function addFrom(table: RecentTable, part: string, hash: number, prefix: string, range: RecentRange): void {
-  const { identities, standings } = range
+function addFrom(
+  table: RecentTable,
+  numbers: readonly number[],
+  count: number,
+  { identities, standings }: RecentRange,
+): void {
   const known = identities.length === 0 ? undefined : new Set(identities)
-  for (let id = table.firstOf(part, hash); id >= 0; id = table.nextOf(part, hash, id)) {
+  for (let i = 0; i < count; i++) {
+    const id = numbers[i]!
     const identity = table.identity(id)
-    if (!identity.startsWith(prefix) || known?.has(identity)) continue
+    if (known?.has(identity)) continue
     identities.push(identity)
     standings.push(standingFrom(table.valueOf(id))!)
   }

@@ -7,7 +7,6 @@
 import type { Engine } from '../engine/engine.ts'
 import { TidemarkError } from '../errors.ts'
 import { MAX_SHARED_RANGE_TIMERS } from '../limits.ts'
-import { keyPart } from '../timer/identity.ts'
 import { parseStored, type StoredTimer } from '../timer/stored.ts'
 import type { CallQueue } from './callqueue.ts'
 import type { Changes, Standing } from './changes.ts'
@@ -75,10 +74,8 @@ export class Standings {
   #decidedBehind(prefix: string): Map<string, boolean> {
     const decided = new Map<string, boolean>()
     for (const changes of this.#parts.decidedChanges()) {
-      for (const identity of changes.changedOf(keyPart(prefix))) {
-        if (!identity.startsWith(prefix) || decided.has(identity)) continue
-        decided.set(identity, changes.get(identity) !== null)
-      }
+      for (const identity of changes.changedOf(prefix))
+        if (!decided.has(identity)) decided.set(identity, changes.get(identity) !== null)
     }
     return decided
   }

@@ -106,7 +106,7 @@ export class TextArena {
     const length = header >>> 1
     if (isWhole ? length !== text.length : length < text.length) return false
     const start = (place & WORD_MASK) * WORD_BYTES + WORD_BYTES
-    if ((header & WIDE_BIT) !== 0) return bytes.toString('utf16le', start, start + text.length * 2) === text
+    if ((header & WIDE_BIT) !== 0) return startsWithWide(bytes, start, text)
     for (let i = 0; i < text.length; i++) if (bytes[start + i] !== text.charCodeAt(i)) return false
     return true
   }
@@ -189,6 +189,12 @@ export class TextArena {
     if (chunk !== undefined) bytes.set(chunk.bytes.subarray(0, used))
     this.#chunks[this.#last] = { bytes, words: new Uint32Array(bytes.buffer, 0, bytes.length >>> 2) }
   }
+}
+
+function startsWithWide(bytes: Buffer, start: number, text: string): boolean {
+  for (let i = 0; i < text.length; i++)
+    if (bytes[start + 2 * i]! + bytes[start + 2 * i + 1]! * 256 !== text.charCodeAt(i)) return false
+  return true
 }
 
 export class TextReader {

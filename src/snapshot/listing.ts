@@ -14,7 +14,7 @@ import { type Due, keyOf, readDuePage } from '../log/duepage.ts'
 import { prefixEnd } from '../log/reads.ts'
 import type { RecentTimers, StandingOf } from '../log/recent.ts'
 import type { QueueState } from '../log/state.ts'
-import { identityTimestamp, keyPart } from '../timer/identity.ts'
+import { identityTimestamp } from '../timer/identity.ts'
 import { parseStored, type StoredTimer, storedIn } from '../timer/stored.ts'
 import { compareStored, encodeTimestamp } from '../timer/text.ts'
 
@@ -109,7 +109,7 @@ export async function* listKey(
 ): AsyncGenerator<Listed> {
   const limits = { limit: LISTING_CHUNK_ENTRIES, maxBytes: SCAN_CHUNK_BYTES }
   // Once: what becomes recent later need not be seen, and of these it is asked again what stands.
-  const fresh = [...new Set(recent.changedOf(keyPart(prefix)).filter((name) => name.startsWith(prefix)))]
+  const fresh = [...new Set(recent.changedOf(prefix))]
   fresh.sort(compareStored)
   let after = prefix
   for (let next = 0; ; ) {

@@ -54,6 +54,11 @@ export function keyPart(text: string): string {
   return text.slice(0, text.indexOf('\0') + 1)
 }
 
+/** What an identity begins with, up to the NUL behind its namespace. */
+export function namespacePart(identity: string): string {
+  return identity.slice(0, -TIMESTAMP_CHARACTERS)
+}
+
 /** An identity, taken apart; key and namespace still encoded. */
 export interface IdentityParts {
   serviceId: number

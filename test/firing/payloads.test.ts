@@ -1,4 +1,5 @@
-// Firing many timers with large payloads keeps few of them in memory, however many are due, and however slow the disk is.
+// Firing keeps few payloads in memory, those that fire and those that handlers register, however many timers are due, and
+// however slow the disk is.
 
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -13,6 +14,20 @@ import { verified, withDirectory } from '../support/store.ts'
 
 const TIMERS = 600
 const PAYLOAD = 'x'.repeat(60_000)
+const FEW_TIMERS = 100
+const REGISTERED = 10
+/** Almost as many characters as may wait. */
+const LARGE_REGISTERED = 279
+
+/** Runs handlers while the disk takes no write, until no further one starts; how many did. */
+async function settledCount(count: () => number): Promise<number> {
+  await eventually(() => count() > 0, 'the first handler')
+  for (let before = -1; before < count(); ) {
+    before = count()
+    await turns(200)
+  }
+  return count()
+}
 
 test('while a disk takes no removals, only so many characters of fired timers wait for it', async () => {
   const { platform, disk } = heldDisk()
@@ -32,17 +47,77 @@ test('while a disk takes no removals, only so many characters of fired timers wa
     const held = gate()
     disk.free = held.promise
     const moved = options.clock.advanceTo(TIMERS)
-    await eventually(() => fired > 0, 'the first handler')
-    for (let before = -1; before < fired; ) {
-      before = fired
-      await turns(200)
-    }
+    await settledCount(() => fired)
     const most = MAX_REMOVALS_CHARACTERS / PAYLOAD.length
     assert.ok(fired <= most + 1, `${fired} fired, and ${most.toFixed(0)} may wait`)
     held.open()
     await moved
     assert.is(fired, TIMERS)
     assert.is(orders.processingTime.count, 0)
+    await verified(store)
+    await store.close()
+  })
+})
+
+test('while a disk takes no removals, only so many characters that handlers registered wait for it', async () => {
+  const { platform, disk } = heldDisk()
+  await withDirectory(async (directory) => {
+    let fired = 0
+    const options = { durability: 'os', clock: new ManualClock(0) } as const
+    const store = await TimerStore.openOn(platform, join(directory, 'store'), options)
+    const orders = await store.service('orders', {
+      payload: z.string(),
+      onProcessingTime: ({ key, timestamp }, { eventTime }) => {
+        fired++
+        for (let i = 0; i < REGISTERED; i++) void eventTime.register({ key, timestamp: i, payload: PAYLOAD })
+        void eventTime.replace({ key, namespace: 'replaced', timestamp, payload: PAYLOAD })
+      },
+    })
+    const timers = Array.from({ length: FEW_TIMERS }, (_, n) => ({ key: `${n}`, timestamp: 1, payload: '' }))
+    await orders.processingTime.registerMany(timers)
+    const held = gate()
+    disk.free = held.promise
+    const moved = options.clock.advanceTo(1)
+    await settledCount(() => fired)
+    const most = MAX_REMOVALS_CHARACTERS / PAYLOAD.length / (REGISTERED + 1)
+    assert.ok(fired <= most + 1, `${fired} fired, and ${most.toFixed(0)} may wait`)
+    held.open()
+    await moved
+    assert.is(fired, FEW_TIMERS)
+    assert.is(orders.eventTime.count, FEW_TIMERS * (REGISTERED + 1))
+    await verified(store)
+    await store.close()
+  })
+})
+
+test('small removals before large ones let no more of these wait', async () => {
+  const { platform, disk } = heldDisk()
+  await withDirectory(async (directory) => {
+    let large = 0
+    const options = { durability: 'os', clock: new ManualClock(0) } as const
+    const store = await TimerStore.openOn(platform, join(directory, 'store'), options)
+    const orders = await store.service('orders', {
+      payload: z.string(),
+      onProcessingTime: ({ key, timestamp }, { eventTime }) => {
+        if (timestamp === 1) return
+        large++
+        for (let i = 0; i < LARGE_REGISTERED; i++)
+          void eventTime.register({ key, timestamp: i, payload: PAYLOAD })
+      },
+    })
+    const many = (count: number, timestamp: number) =>
+      Array.from({ length: count }, (_, n) => ({ key: `${n}`, timestamp, payload: '' }))
+    await orders.processingTime.registerMany([...many(2000, 1), ...many(4, 2)])
+    let mostWaiting = 0
+    // Each write waits for its turn: the queue behind it is what it is with a slow disk.
+    const write = () => {
+      mostWaiting = Math.max(mostWaiting, large - Math.floor(orders.eventTime.count / LARGE_REGISTERED))
+      return turns(50)
+    }
+    Object.defineProperty(disk, 'free', { get: write })
+    await options.clock.advanceTo(2)
+    assert.is(large, 4)
+    assert.ok(mostWaiting <= 2, `${mostWaiting} large ones waited`)
     await verified(store)
     await store.close()
   })

@@ -101,13 +101,49 @@ test('identities are found by their text, and those that are shown by their key,
     assert.is(table.size, numbers.size)
     for (const [identity, id] of numbers) assert.is(arena.text(table.place(id)), identity)
     for (const prefix of prefixes) {
-      const found: string[] = []
-      const hash = hashOf(prefix)
-      for (let id = table.firstOf(prefix, hash); id >= 0; id = table.nextOf(prefix, hash, id))
-        found.push(arena.text(table.place(id)))
+      const numbers: number[] = []
+      numbers.length = table.numbersBehind(prefix, hashOf(prefix), numbers)
+      const found = numbers.map((id) => arena.text(table.place(id)))
       const expected = [...shown].filter((identity) => identity.startsWith(prefix))
       assert.equal(found.sort(), expected.sort(), `seed ${seed + run}`)
     }
+    table.clear()
+    arena.clear()
+  }
+})
+
+test('those of a namespace are found among few and among many of their key, whatever came and went', () => {
+  const random = randomFrom(seed)
+  const below = (most: number) => Math.floor(random() * most)
+  const arena = new TextArena()
+  const table = new IdentityTable(arena)
+  const shown = new Map<string, number>()
+  const [few, many] = ['few', 'mäny ☃'].map((key) => keyPrefix(QUEUE, 5, key)) as [string, string]
+  const assertFound = (key: string, namespace: string) => {
+    const prefix = `${key}${namespace}`
+    // What a question before left behind its numbers is not among them.
+    const numbers = [-1, -1, -1]
+    numbers.length = table.numbersBehind(prefix, hashOf(key), numbers)
+    const found = numbers.map((id) => arena.text(table.place(id)))
+    const expected = [...shown.keys()].filter((identity) => identity.startsWith(prefix))
+    assert.equal(found.sort(), expected.sort(), `seed ${seed}`)
+  }
+  for (let round = 0; round < 2; round++) {
+    for (let step = 0; step < 4000; step++) {
+      const key = below(20) === 0 ? few : many
+      const namespace = `n${below(key === few ? 3 : 200)}\0`
+      const identity = `${key}${namespace}${encodeTimestamp(below(3))}`
+      const known = table.find(identity, hashOf(identity))
+      if (known === undefined) shown.set(identity, table.add(identity, hashOf(identity), hashOf(key)))
+      else if (shown.delete(identity)) table.hide(known)
+      else {
+        table.show(known)
+        shown.set(identity, known)
+      }
+      if (below(20) === 0) assertFound(key, namespace)
+      if (below(200) === 0) assertFound(key, '')
+    }
+    shown.clear()
     table.clear()
     arena.clear()
   }

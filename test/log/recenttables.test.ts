@@ -71,4 +71,38 @@ test('however many tables there are, what they tell is what the last events left
   }
 })
 
+test('of a key with many namespaces those of each are told, by whichever tables know them', () => {
+  const tables = new RecentTables()
+  const standing = new Map<string, StoredTimer>()
+  const identityOf = (namespace: number, timestamp: number) =>
+    `${prefixOf(1)}n${namespace}\0${encodeTimestamp(timestamp)}`
+  const apply = (kind: 'register' | 'delete', version: number, identity: string, timestamp: number) => {
+    const known = standing.get(identity)
+    const timer = known ?? makeStored(identity, version, orderTextOf(version, 0), version, '')
+    const rest = { previous: undefined, retire: false, dueKey: undefined, atOnce: false }
+    tables.apply({ kind, queue, identity, timestamp, timer, ...rest })
+    if (kind === 'register') standing.set(identity, timer)
+    else standing.delete(identity)
+  }
+  const NAMESPACES = 150
+  for (let table = 0; table < 3; table++) {
+    for (let namespace = 0; namespace < NAMESPACES; namespace++)
+      apply('register', 2 * table + 1, identityOf(namespace, table), table)
+    // Asked in between: from then on the open table is asked by namespace.
+    assert.is(tables.behind(`${prefixOf(1)}n7\0`).identities.length, table + 1)
+    if (table > 0)
+      for (let namespace = 0; namespace < NAMESPACES; namespace += 3)
+        apply('delete', 2 * table + 2, identityOf(namespace, table), table)
+    if (table < 2) tables.closeOpen(new RecentTable())
+  }
+  for (let namespace = 0; namespace < NAMESPACES; namespace++) {
+    const prefix = `${prefixOf(1)}n${namespace}\0`
+    const { identities, standings } = tables.behind(prefix)
+    const told = identities.filter((_, i) => standings[i] !== null).sort()
+    assert.equal(told, [...standing.keys()].filter((identity) => identity.startsWith(prefix)).sort())
+    assert.equal([...new Set(tables.identitiesBehind(prefix))].sort(), [...identities].sort())
+  }
+  assert.is(tables.identitiesBehind(prefixOf(1)).length, standing.size)
+})
+
 test.run()

@@ -3,6 +3,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 
+import type { ContextQueue, HandlerContext } from '../../src/index.ts'
 import { randomFrom, seed } from '../support/random.ts'
 import { withStore } from '../support/store.ts'
 
@@ -123,6 +124,88 @@ test('a handler is answered as if all that was called before had been done, what
     assert.equal(await orders.advanceWatermark(600), { fired: 600 })
     await Promise.all(outside)
     assert.is(orders.processingTime.count, standing.size)
+  })
+})
+
+test('a handler is answered by what it called before, awaited or not, in whatever order the answers are read', async () => {
+  const random = randomFrom(seed)
+  const below = (n: number) => Math.floor(random() * n)
+  await withStore({}, async (store, _, reopen) => {
+    const standing = new Set<string>()
+    const nameOf = () => ({ key: `k${below(3)}`, namespace: ['', 'n', 'm'][below(3)]!, timestamp: below(5) })
+    const idOf = (name: ReturnType<typeof nameOf>) => `${name.key}/${name.namespace}/${name.timestamp}`
+    const takeBehind = (prefix: string) => {
+      const gone = [...standing].filter((id) => id.startsWith(prefix))
+      for (const id of gone) standing.delete(id)
+      return gone
+    }
+    /** A call, and what is to be answered. */
+    const call = (queue: ContextQueue<string, string, undefined>): [Promise<unknown>, unknown] => {
+      const name = nameOf()
+      const { key, namespace } = name
+      const id = idOf(name)
+      const isThere = standing.has(id)
+      const kind = below(7)
+      if (kind < 2) {
+        standing.add(id)
+        return [queue.register(name), !isThere]
+      }
+      if (kind === 2) {
+        standing.delete(id)
+        return [queue.delete(name), isThere]
+      }
+      if (kind === 3) return [queue.has(name), isThere]
+      if (kind === 4) return [queue.deleteAll({ key }), takeBehind(`${key}/`).length]
+      if (kind === 5) return [queue.deleteAll({ key, namespace }), takeBehind(`${key}/${namespace}/`).length]
+      const others = takeBehind(`${key}/${namespace}/`).filter((gone) => gone !== id)
+      standing.add(id)
+      return [queue.replace(name), others.map((gone) => Number(gone.split('/')[2])).sort((a, b) => a - b)]
+    }
+    const told: Promise<unknown>[] = []
+    const definition = {
+      onEventTime: async (_: unknown, { processingTime }: HandlerContext<string, string, undefined>) => {
+        for (let calls = below(12); calls > 0; calls--) {
+          const [answer, expected] = call(processingTime)
+          const checked = answer.then((actual) => assert.equal(actual, expected))
+          told.push(checked)
+          if (random() < 0.4) await checked
+        }
+      },
+    }
+    const rounds = 4
+    const numbers = Array.from({ length: 300 }, (_, timestamp) => timestamp)
+    let orders = await store.service('orders', definition)
+    for (let round = 0; round < rounds; round++) {
+      const timers = numbers.map((i) => ({ key: 'timer', timestamp: round * 1000 + i }))
+      await orders.eventTime.registerMany(timers)
+      assert.equal(await orders.advanceWatermark(round * 1000 + 999), { fired: timers.length })
+      await Promise.all(told)
+      assert.is(orders.processingTime.count, standing.size)
+      // The next round finds in the key spaces what was recent in this one.
+      orders = await (await reopen()).service('orders', definition)
+    }
+  })
+})
+
+test('however many ranges a handler asks for at once, little is kept for each', async () => {
+  await withStore({}, async (store) => {
+    const keys = 3000
+    let held = 0
+    const orders = await store.service('orders', {
+      onEventTime: async (_, { processingTime }) => {
+        const before = process.memoryUsage().heapUsed
+        const calls = Array.from({ length: keys }, (_, i) =>
+          processingTime.replace({ key: `k${i}`, timestamp: 9 }),
+        )
+        held = process.memoryUsage().heapUsed - before
+        await Promise.all(calls)
+      },
+    })
+    await orders.eventTime.register({ key: 'a', timestamp: 1 })
+    await orders.advanceWatermark(1)
+    assert.is(orders.processingTime.count, keys)
+    // A copy of what was called before would be 200 MiB and more.
+    assert.ok(held < 64 * 1024 * 1024, `${held} bytes`)
   })
 })
 

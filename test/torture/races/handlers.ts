@@ -35,6 +35,14 @@ export interface Late {
   calls: readonly (() => void)[]
 }
 
+/** A call that a handler made on its context. */
+interface Made {
+  answer: Promise<unknown>
+  label: string
+  /** Whether it is about all timers of a key, or of a key and namespace. */
+  isOfRange: boolean
+}
+
 /** The handlers of one opening of the store. */
 export class Handlers {
   readonly #world: World
@@ -69,8 +77,10 @@ export class Handlers {
         this.#fail(service, domain, timer)
         throw new Error('as planned')
       }
-      if (world.chance(0.5)) void this.#act(service, timer, context, calls)
-      this.#succeed(name, timer, calls)
+      const made = world.chance(0.5) ? this.#make(service, timer, context, calls) : undefined
+      if (made !== undefined) void world.orClosed(made.answer, made.label, this)
+      if (made?.isOfRange) this.#succeedAfter(made.answer, service, domain, timer, calls)
+      else this.#succeed(name, timer, calls)
       return undefined
     }
     this.#running.add(service)
@@ -102,6 +112,28 @@ export class Handlers {
     else model.fire(name, timer, calls)
   }
 
+  /** What it did not await of a whole key is answered before it counts as settled. */
+  #succeedAfter(
+    answer: Promise<unknown>,
+    service: string,
+    domain: Domain,
+    timer: Timer,
+    calls: readonly (() => void)[],
+  ): void {
+    this.#running.add(service)
+    const end = () => this.#running.delete(service)
+    answer.then(
+      () => {
+        end()
+        this.#succeed(queueName(service, domain), timer, calls)
+      },
+      () => {
+        end()
+        this.#fail(service, domain, timer)
+      },
+    )
+  }
+
   /** The timer as the model has it. */
   #check(name: string, service: string, domain: Domain, given: Given, context: Context): Timer | undefined {
     const { model, clock } = this.#world
@@ -131,8 +163,14 @@ export class Handlers {
     return Math.min(model.watermark(service), store.stats().services[service]!.watermark)
   }
 
-  /** A call through the context, or past it. */
+  /** A call through the context, or past it; resolves when it is answered. */
   async #act(service: string, timer: Timer, context: Context, calls: (() => void)[]): Promise<void> {
+    const made = this.#make(service, timer, context, calls)
+    if (made !== undefined) await this.#world.orClosed(made.answer, made.label, this)
+  }
+
+  /** Makes a call; undefined: past the context. */
+  #make(service: string, timer: Timer, context: Context, calls: (() => void)[]): Made | undefined {
     const world = this.#world
     const { model } = world
     const domain = world.oneOf(DOMAINS)
@@ -160,9 +198,9 @@ export class Handlers {
       calls.push(() => model.replace(target, { ...id, payload }))
     } else {
       this.#callPast(service as ServiceName, domain, world.chance(0.5) ? timer : id, payload)
-      return
+      return undefined
     }
-    await world.orClosed(answer, `context of ${target}`, this)
+    return { answer, label: `context of ${target}`, isOfRange: kind === 6 || kind === 7 }
   }
 
   /** A call as any other caller's, made while the handler runs. */
