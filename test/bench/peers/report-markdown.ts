@@ -88,11 +88,15 @@ function conditions(result: Result, all: readonly Measured[]): string {
 
 function losses(all: readonly Measured[]): string {
   const told = lossesOf(all).filter(({ factor }) => factor >= TOLD_FACTOR)
+  const reasons = new Set<string>()
   const lines = told.map(({ measured: { figure, timers }, own, best, factor }) => {
     const figures = `${write(best.spread!.median, figure.unit)} against ${write(own.spread!.median, figure.unit)}`
     const name = `${figure.title} (${timers.toLocaleString('en')} timers)`
     const times = `${factor.toFixed(factor < 10 ? 1 : 0)}×`
-    return `- ${name}: ${escapeCell(best.taker.title)}, ${figures}: ${times}; ${figure.why}`
+    // Once for a figure: it is the same for any number of timers.
+    const why = reasons.has(figure.why) ? '' : `; ${figure.why}`
+    reasons.add(figure.why)
+    return `- ${name}: ${escapeCell(best.taker.title)}, ${figures}: ${times}${why}`
   })
   return lines.length === 0 ? '' : `Where Tidemark is behind the best:\n\n${lines.join('\n')}`
 }
