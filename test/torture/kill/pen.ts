@@ -92,9 +92,17 @@ export class Reactions {
 
   #finish(timer: PlannedTimer, context: Queues, form: Form): void {
     const changes = this.#isFull() ? [] : changesOf(timer)
-    // A store that closes meanwhile need not answer what a handler asked and did not wait for.
-    for (const change of changes) make(context, change, form).catch(() => {})
-    this.#ledger.write({ is: 'handled', timer, changes })
+    const ofRanges: Promise<unknown>[] = []
+    for (const change of changes) {
+      const answer = make(context, change, form)
+      if (change.kind === 'replace' || change.kind === 'deleteAll') ofRanges.push(answer)
+      // A store that closes meanwhile need not answer what a handler asked and did not wait for.
+      answer.catch(() => {})
+    }
+    const handled = () => this.#ledger.write({ is: 'handled', timer, changes })
+    // What it asked of a whole key is answered before it counts as settled, also where it does not wait.
+    if (ofRanges.length === 0) handled()
+    else Promise.all(ofRanges).then(handled, () => {})
   }
 }
 
