@@ -14,7 +14,14 @@ import {
 import type { KeySelection, TimerId, TimerInput } from './firing/handler.ts'
 import type { ServiceFiring } from './firing/service.ts'
 import { MAX_TIMESTAMP, MIN_TIMESTAMP } from './limits.ts'
-import { deleteAllCall, type Settle, SumSettle, type TimerCall, UserTimerCall } from './log/calls.ts'
+import {
+  deleteAllCall,
+  replaceCall,
+  type Settle,
+  SumSettle,
+  type TimerCall,
+  UserTimerCall,
+} from './log/calls.ts'
 import type { CommitPipeline } from './log/pipeline.ts'
 import type { RecentTimers } from './log/recent.ts'
 import type { QueueState, ServiceState } from './log/state.ts'
@@ -143,17 +150,7 @@ export class TimerQueue<K = string, N = string, P = undefined> {
       const prefix = codec.prefix(queue.prefix, timer.key, timer.namespace ?? '')
       const payload = codec.payload(timer.payload)
       const { timestamp } = timer
-      pipeline.submit({
-        kind: 'replace',
-        isLarge: false,
-        queue,
-        prefix,
-        identity,
-        timestamp,
-        payload,
-        settle,
-        answer: [],
-      })
+      pipeline.submit(replaceCall({ queue, prefix, identity, timestamp, payload }, settle))
     })
   }
 

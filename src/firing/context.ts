@@ -9,7 +9,7 @@
 import type { Engine, Entry, ScanRange } from '../engine/engine.ts'
 import { invalidArgument, readFailure } from '../errors.ts'
 import { MAX_ATOMIC_EVENTS, SCAN_CHUNK_ENTRIES } from '../limits.ts'
-import { deleteAllCall, type TimerCall } from '../log/calls.ts'
+import { deleteAllCall, replaceCall, type TimerCall } from '../log/calls.ts'
 import type { CommitPipeline } from '../log/pipeline.ts'
 import { prefixEnd } from '../log/reads.ts'
 import type { QueueState, ServiceState } from '../log/state.ts'
@@ -153,17 +153,8 @@ class RecordingQueue implements ContextQueue {
       const prefix = codec.prefix(queue.prefix, timer.key, timer.namespace ?? '')
       const { timestamp } = timer
       this.#recording.count(0, payload.length)
-      const before = this.#recording.range({
-        kind: 'replace',
-        isLarge: false,
-        queue,
-        prefix,
-        identity,
-        timestamp,
-        payload,
-        settle: undefined,
-        answer: [],
-      })
+      const replacement = { queue, prefix, identity, timestamp, payload }
+      const before = this.#recording.range(replaceCall(replacement, undefined))
       return this.#recording.answering(this.#replaced(prefix, identity, before))
     })
   }

@@ -128,6 +128,16 @@ export interface ReplaceCall {
   answer: number[]
 }
 
+/** What a replace does, but for who made it. */
+type Replacement = Pick<ReplaceCall, 'queue' | 'prefix' | 'identity' | 'timestamp' | 'payload'>
+
+export function replaceCall(
+  { queue, prefix, identity, timestamp, payload }: Replacement,
+  settle: ReplaceCall['settle'],
+): ReplaceCall {
+  return { kind: 'replace', queue, prefix, identity, timestamp, payload, settle, isLarge: false, answer: [] }
+}
+
 export interface WatermarkCall {
   readonly kind: 'watermark'
   readonly service: ServiceState

@@ -9,18 +9,19 @@
 import { invalidArgument } from '../errors.ts'
 import { MAX_ATOMIC_EVENTS } from '../limits.ts'
 import { addToSetHash, removeFromSetHash } from '../timer/checksum.ts'
-import { identityTimestamp, keyPart } from '../timer/identity.ts'
+import { identityTimestamp } from '../timer/identity.ts'
 import { makeStored, type StoredTimer } from '../timer/stored.ts'
 import { encodeCount } from '../timer/text.ts'
-import type { ContextCall, DeleteAllCall, FireCall, RangeCall, ReplaceCall, TimerCall } from './calls.ts'
+import type { ContextCall, DeleteAllCall, FireCall, ReplaceCall, TimerCall } from './calls.ts'
 import { CommitChanges, type Standing } from './changes.ts'
+import { DraftRanges, type RangeSources } from './draftranges.ts'
 import { DraftServices } from './draftservices.ts'
 import type { Commit, CommitEvent } from './events.ts'
 import { hashOf } from './identitytable.ts'
-import type { Found, RangeRead } from './reads.ts'
+import type { Found } from './reads.ts'
 import type { QueueState, StoreState } from './state.ts'
 
-export interface DraftSources {
+export interface DraftSources extends RangeSources {
   state: StoreState
   timeMs: number
   /** Version of the newest running snapshot, or 0. */
@@ -36,10 +37,6 @@ export interface DraftSources {
    * has to be spilled: removing it later is cheaper for who waits now.
    */
   isStoredAlone(identity: string): boolean
-  /** The timers behind a call's prefix, in the store and recent: those that are under way may be among them, or not. */
-  range(call: RangeCall): RangeRead
-  /** What the commits under way change. */
-  underWay: readonly CommitChanges[]
 }
 
 export class Draft {
@@ -52,11 +49,11 @@ export class Draft {
   readonly #sources: DraftSources
   readonly #versionText: string
   readonly #touched: QueueState[] = []
-  /** Prefixes behind which its own changes tell of all that stands: what is under way need not be asked again. */
-  readonly #emptied = new Set<string>()
+  readonly #ranges: DraftRanges
 
   constructor(sources: DraftSources) {
     this.#sources = sources
+    this.#ranges = new DraftRanges(sources, this.changes)
     this.version = sources.state.decidedVersion + 1
     this.#versionText = encodeCount(this.version)
     this.services = new DraftServices(sources.state, this.#events, (queue) => this.#touch(queue))
@@ -229,18 +226,18 @@ export class Draft {
   /** Removes what a range holds; the range may be a slice, and then the next one goes on behind it. */
   deleteAll(call: DeleteAllCall): void {
     const before = call.answer
-    const { identities, found } = this.#timersIn(call)
+    const { identities, found } = this.#ranges.timersIn(call)
     for (let i = 0; i < identities.length; i++) {
       const identity = identities[i]!
       if (this.#deleteRead(call.queue, identity, identityTimestamp(identity), found[i]!)) call.answer++
     }
     if (call.isLarge) return
     if (call.answer > before) this.knownPrefixes.push(call.prefix)
-    this.#noteEmptied(call.prefix)
+    this.#ranges.noteEmptied(call.prefix)
   }
 
   replace(call: ReplaceCall): void {
-    const { identities, found } = this.#timersIn(call)
+    const { identities, found } = this.#ranges.timersIn(call)
     // A handler's replace was checked when it was recorded, and now goes with the rest of its commit.
     if (call.settle !== undefined && identities.length > MAX_ATOMIC_EVENTS) {
       throw invalidArgument(
@@ -266,43 +263,7 @@ export class Draft {
     // One that stands as it was told is not changed.
     if (call.isLarge || this.changes.get(call.identity, hash) === undefined) return
     this.knownPrefixes.push(call.prefix)
-    this.#noteEmptied(call.prefix)
-  }
-
-  /** The timers behind a call's prefix that may stand: those read, and what the commits under way and this one changed. */
-  #timersIn(call: RangeCall): RangeRead {
-    const { prefix } = call
-    const changed: string[] = []
-    if (!this.#isEmptied(prefix))
-      for (const changes of this.#sources.underWay) this.#addChanged(changes, prefix, changed)
-    this.#addChanged(this.changes, prefix, changed)
-    const read = this.#sources.range(call)
-    if (changed.length === 0) return read
-    const known = new Set(read.identities)
-    const more = [...new Set(changed)].filter((identity) => !known.has(identity))
-    // Who changed them tells what stands.
-    return { identities: [...read.identities, ...more], found: [...read.found, ...more.map(() => null)] }
-  }
-
-  /** Adds what some changes left behind a prefix, and this commit did not remove. */
-  #addChanged(changes: CommitChanges, prefix: string, changed: string[]): void {
-    for (const identity of changes.leftOf(prefix))
-      if (this.changes.get(identity) !== null) changed.push(identity)
-  }
-
-  /** Whether its own changes tell of all that stands behind a prefix. */
-  #isEmptied(prefix: string): boolean {
-    const emptied = this.#emptied
-    return emptied.size > 0 && (emptied.has(prefix) || emptied.has(keyPart(prefix)))
-  }
-
-  /** Notes that all that stood behind a prefix went, or is among the changes. */
-  #noteEmptied(prefix: string): void {
-    for (const changes of this.#sources.underWay) {
-      if (!changes.leavesAny(prefix)) continue
-      this.#emptied.add(prefix)
-      return
-    }
+    this.#ranges.noteEmptied(call.prefix)
   }
 
   purge(keys: readonly string[], retired: number): void {

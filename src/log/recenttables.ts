@@ -28,8 +28,7 @@ export class RecentTables {
   readonly #ofKey = new TableFilter()
   #open = this.#begun(new RecentTable())
   readonly #closed: RecentTable[] = []
-  /** Numbers that a table told of last: a call about a key makes no list of its own. */
-  /** What was found last, in its beginning: to empty an array would give its memory back each time. */
+  /** Numbers that a table told of last, in its beginning: to empty an array would give its memory back each time. */
   readonly #numbers: number[] = []
 
   get open(): RecentTable {

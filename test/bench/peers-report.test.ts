@@ -56,7 +56,6 @@ function resultOf(runs: Run[]): Result {
       taker('queue', 'job queue', EVIL),
       taker('table', 'hand-written'),
     ],
-    workloads: [{ id: 'bulk', title: 'bulk' }],
     runs,
   }
 }

@@ -6,6 +6,7 @@ import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { eventually } from '../support/eventually.ts'
 import { temporaryDirectory } from '../support/tmp.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -54,8 +55,11 @@ test('killed when it says so, and started again, the example fires what it left,
   const script = firstExample().replace('5_000', '500').replace('8_000', '2_000')
   const killed = start(directory, script)
   await once(killed.stdout, 'data')
+  const deadline = Date.now() + 500
   killed.kill('SIGKILL')
   await once(killed, 'close')
+  // It is overdue when the store is opened again.
+  await eventually(() => Date.now() > deadline)
   const { stdout, stderr, status } = await ended(start(directory, script))
   assert.is(stderr, '')
   assert.is(stdout.match(/^order-42 was not paid in time$/gm)?.length, 2)

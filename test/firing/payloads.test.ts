@@ -19,6 +19,24 @@ const REGISTERED = 10
 /** Almost as many characters as may wait. */
 const LARGE_REGISTERED = 279
 
+interface HeldStore {
+  store: TimerStore
+  disk: ReturnType<typeof heldDisk>['disk']
+  clock: ManualClock
+}
+
+/** A store whose disk takes writes when it is told; it is verified in the end. */
+function withHeldStore(run: (held: HeldStore) => Promise<void>): Promise<void> {
+  return withDirectory(async (directory) => {
+    const { platform, disk } = heldDisk()
+    const clock = new ManualClock(0)
+    const store = await TimerStore.openOn(platform, join(directory, 'store'), { durability: 'os', clock })
+    await run({ store, disk, clock })
+    await verified(store)
+    await store.close()
+  })
+}
+
 /** Runs handlers while the disk takes no write, until no further one starts; how many did. */
 async function settledCount(count: () => number): Promise<number> {
   await eventually(() => count() > 0, 'the first handler')
@@ -30,11 +48,8 @@ async function settledCount(count: () => number): Promise<number> {
 }
 
 test('while a disk takes no removals, only so many characters of fired timers wait for it', async () => {
-  const { platform, disk } = heldDisk()
-  await withDirectory(async (directory) => {
+  await withHeldStore(async ({ store, disk, clock }) => {
     let fired = 0
-    const options = { durability: 'os', clock: new ManualClock(0) } as const
-    const store = await TimerStore.openOn(platform, join(directory, 'store'), options)
     const orders = await store.service('orders', {
       payload: z.string(),
       onProcessingTime: () => void fired++,
@@ -46,7 +61,7 @@ test('while a disk takes no removals, only so many characters of fired timers wa
     }
     const held = gate()
     disk.free = held.promise
-    const moved = options.clock.advanceTo(TIMERS)
+    const moved = clock.advanceTo(TIMERS)
     await settledCount(() => fired)
     const most = MAX_REMOVALS_CHARACTERS / PAYLOAD.length
     assert.ok(fired <= most + 1, `${fired} fired, and ${most.toFixed(0)} may wait`)
@@ -54,17 +69,12 @@ test('while a disk takes no removals, only so many characters of fired timers wa
     await moved
     assert.is(fired, TIMERS)
     assert.is(orders.processingTime.count, 0)
-    await verified(store)
-    await store.close()
   })
 })
 
 test('while a disk takes no removals, only so many characters that handlers registered wait for it', async () => {
-  const { platform, disk } = heldDisk()
-  await withDirectory(async (directory) => {
+  await withHeldStore(async ({ store, disk, clock }) => {
     let fired = 0
-    const options = { durability: 'os', clock: new ManualClock(0) } as const
-    const store = await TimerStore.openOn(platform, join(directory, 'store'), options)
     const orders = await store.service('orders', {
       payload: z.string(),
       onProcessingTime: ({ key, timestamp }, { eventTime }) => {
@@ -77,7 +87,7 @@ test('while a disk takes no removals, only so many characters that handlers regi
     await orders.processingTime.registerMany(timers)
     const held = gate()
     disk.free = held.promise
-    const moved = options.clock.advanceTo(1)
+    const moved = clock.advanceTo(1)
     await settledCount(() => fired)
     const most = MAX_REMOVALS_CHARACTERS / PAYLOAD.length / (REGISTERED + 1)
     assert.ok(fired <= most + 1, `${fired} fired, and ${most.toFixed(0)} may wait`)
@@ -85,17 +95,12 @@ test('while a disk takes no removals, only so many characters that handlers regi
     await moved
     assert.is(fired, FEW_TIMERS)
     assert.is(orders.eventTime.count, FEW_TIMERS * (REGISTERED + 1))
-    await verified(store)
-    await store.close()
   })
 })
 
 test('small removals before large ones let no more of these wait', async () => {
-  const { platform, disk } = heldDisk()
-  await withDirectory(async (directory) => {
+  await withHeldStore(async ({ store, disk, clock }) => {
     let large = 0
-    const options = { durability: 'os', clock: new ManualClock(0) } as const
-    const store = await TimerStore.openOn(platform, join(directory, 'store'), options)
     const orders = await store.service('orders', {
       payload: z.string(),
       onProcessingTime: ({ key, timestamp }, { eventTime }) => {
@@ -115,11 +120,9 @@ test('small removals before large ones let no more of these wait', async () => {
       return turns(50)
     }
     Object.defineProperty(disk, 'free', { get: write })
-    await options.clock.advanceTo(2)
+    await clock.advanceTo(2)
     assert.is(large, 4)
     assert.ok(mostWaiting <= 2, `${mostWaiting} large ones waited`)
-    await verified(store)
-    await store.close()
   })
 })
 

@@ -8,10 +8,11 @@ import type { StepCall, TimerCall } from '../../src/log/calls.ts'
 import { CommitPipeline } from '../../src/log/pipeline.ts'
 import { RecentTimers } from '../../src/log/recent.ts'
 import { LogRetention } from '../../src/log/retention.ts'
-import { type ServiceState, StoreState } from '../../src/log/state.ts'
+import { StoreState } from '../../src/log/state.ts'
 import { keyPrefix, queuePrefix } from '../../src/timer/identity.ts'
 import { encodeTimestamp } from '../../src/timer/text.ts'
 import { SlowEngine } from '../support/engine.ts'
+import { startService } from '../support/startservice.ts'
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
@@ -39,10 +40,7 @@ test('commits and calls are let go when they are written, though others are alwa
       throw error
     },
   })
-  const { eventTime: queue } = await new Promise<ServiceState>((resolve, reject) => {
-    const settle = { resolve, reject }
-    pipeline.submit({ kind: 'service', name: 'service', schemas: '{}', settle, answer: undefined })
-  })
+  const { eventTime: queue } = await startService(pipeline)
   const calls: WeakRef<object>[] = []
   let answered = 0
   const step = (i: number): Promise<void> => {

@@ -18,6 +18,7 @@ import { SlowEngine } from '../support/engine.ts'
 import { inTime } from '../support/eventually.ts'
 import { randomFrom, seed } from '../support/random.ts'
 import { rejects } from '../support/refusals.ts'
+import { startService } from '../support/startservice.ts'
 
 const WRITE_BUFFER_BYTES = 1 << 20
 const QUEUE = queuePrefix(0, 'eventTime')
@@ -59,10 +60,7 @@ async function openPipeline(
     onApplied: (commit) => commits.push(commit),
     onFailed: (error) => failures.push(error),
   })
-  const service = await new Promise<ServiceState>((resolve, reject) => {
-    const settle = { resolve, reject }
-    pipeline.submit({ kind: 'service', name: 'service', schemas: '{}', settle, answer: undefined })
-  })
+  const service = await startService(pipeline)
   return { engine, state, pipeline, service, commits, failures }
 }
 

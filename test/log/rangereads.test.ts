@@ -18,6 +18,7 @@ import { encodeTimestamp } from '../../src/timer/text.ts'
 import { MemoryDisk } from '../support/memorydisk.ts'
 import { MemoryEngine } from '../support/memoryengine.ts'
 import { rejects } from '../support/refusals.ts'
+import { startService } from '../support/startservice.ts'
 
 const QUEUE = queuePrefix(0, 'eventTime')
 const WRITE_BUFFER_BYTES = 1 << 24
@@ -67,13 +68,7 @@ class Bench {
   /** So many keys with so many timers each in the key spaces. */
   static async of(keys: number, timers: number): Promise<Bench> {
     const bench = new Bench()
-    bench.service = await bench.submit<ServiceState>((settle) => ({
-      kind: 'service',
-      name: 'service',
-      schemas: '{}',
-      settle,
-      answer: undefined,
-    }))
+    bench.service = await startService(bench.pipeline)
     const timestamps = Array.from({ length: timers }, (_, i) => i)
     for (let key = 0; key < keys; key++) void bench.registerMany(key, timestamps)
     await bench.pipeline.spill()

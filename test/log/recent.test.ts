@@ -23,6 +23,7 @@ import { MemoryDisk } from '../support/memorydisk.ts'
 import { MemoryEngine, turnsOf } from '../support/memoryengine.ts'
 import { randomFrom, seed } from '../support/random.ts'
 import { rejects } from '../support/refusals.ts'
+import { startService } from '../support/startservice.ts'
 
 const QUEUE = queuePrefix(0, 'eventTime')
 const RECORD = { formatVersion: 1, storeId: 'store', maxParallelism: 128, keyGroups: { start: 0, end: 127 } }
@@ -53,13 +54,7 @@ class Bench {
 
   static async of(writeBufferBytes: number, turns: () => number = () => 0): Promise<Bench> {
     const bench = new Bench(writeBufferBytes, turns)
-    bench.service = await bench.submit<ServiceState>((settle) => ({
-      kind: 'service',
-      name: 'service',
-      schemas: '{}',
-      settle,
-      answer: undefined,
-    }))
+    bench.service = await startService(bench.pipeline)
     return bench
   }
 

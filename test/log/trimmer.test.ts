@@ -8,13 +8,14 @@ import type { Commit } from '../../src/log/events.ts'
 import { CommitPipeline } from '../../src/log/pipeline.ts'
 import { RecentTimers } from '../../src/log/recent.ts'
 import { type LogHold, LogRetention } from '../../src/log/retention.ts'
-import { type ServiceState, StoreState } from '../../src/log/state.ts'
+import { StoreState } from '../../src/log/state.ts'
 import { LogTrimmer } from '../../src/log/trimmer.ts'
 import { keyPrefix, queuePrefix } from '../../src/timer/identity.ts'
 import { encodeTimestamp } from '../../src/timer/text.ts'
 import { SlowEngine } from '../support/engine.ts'
 import { turns } from '../support/eventually.ts'
 import { randomFrom, seed } from '../support/random.ts'
+import { startService } from '../support/startservice.ts'
 
 interface Bench {
   engine: SlowEngine
@@ -57,13 +58,7 @@ async function benchOf(delay: () => number = () => 0): Promise<Bench> {
   const trimmer = new LogTrimmer(engine, pipeline, retention, (error) => errors.push(error))
   const submit = <T>(make: (settle: never) => Call): Promise<T> =>
     new Promise((resolve, reject) => pipeline.submit(make({ resolve, reject } as never)))
-  const service = await submit<ServiceState>((settle) => ({
-    kind: 'service',
-    name: 'service',
-    schemas: '{}',
-    settle,
-    answer: undefined,
-  }))
+  const service = await startService(pipeline)
   let registered = 0
   bench = {
     engine,

@@ -22,6 +22,7 @@ import { SlowEngine } from '../support/engine.ts'
 import { watchEventLoop } from '../support/eventloop.ts'
 import { eventually, turns } from '../support/eventually.ts'
 import { randomFrom, seed } from '../support/random.ts'
+import { startService } from '../support/startservice.ts'
 import { verified, withStore } from '../support/store.ts'
 
 const QUEUE = queuePrefix(0, 'eventTime')
@@ -45,13 +46,7 @@ class Parts {
 
   static async open(maxGroupCharacters?: number, turnsOf: () => number = () => 0): Promise<Parts> {
     const parts = new Parts(await SlowEngine.open(turnsOf), maxGroupCharacters)
-    parts.service = await parts.submit<ServiceState>((settle) => ({
-      kind: 'service',
-      name: 'service',
-      schemas: '{}',
-      settle,
-      answer: undefined,
-    }))
+    parts.service = await startService(parts.pipeline)
     return parts
   }
 

@@ -8,7 +8,7 @@ import type { PeerTimer } from './contender.ts'
 const CLOCKS_APART_MS = 1
 
 /** The number in a key. */
-export function numberOf(key: string): number {
+function numberOf(key: string): number {
   return Number(key.slice(-12))
 }
 

@@ -201,10 +201,9 @@ function begun(): Result {
       throw new Error(`${values.out} was measured on another machine, or in another way: begin a new one`)
     return there
   }
-  const told = workloads.map(({ id, title }) => ({ id, title }))
   const startedAt = new Date().toISOString()
   const versions = tidemarkVersions()
-  return { startedAt, machine, rounds: 0, versions, settings, contenders: [], workloads: told, runs: [] }
+  return { startedAt, machine, rounds: 0, versions, settings, contenders: [], runs: [] }
 }
 
 const result = begun()

@@ -38,7 +38,6 @@ export interface Result {
   /** The same for all who take part. */
   settings?: Record<string, number>
   contenders: Taker[]
-  workloads: { id: string; title: string }[]
   runs: Run[]
 }
 
