@@ -3,7 +3,8 @@
 import { diskBytes, memoryOfTree, ownMemory } from '../resources.ts'
 import type { Instance, Place } from './contender.ts'
 import { loadContender } from './contenders.ts'
-import { allWorkloads, type Session, WARM_UP_MS } from './workloads.ts'
+import { allWorkloads, WARM_UP_MS } from './workloads/all.ts'
+import type { Session } from './workloads/workload.ts'
 
 /** What the parent says: see main.ts. */
 export interface Order {

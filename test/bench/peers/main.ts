@@ -24,7 +24,8 @@ import type { Order } from './child.ts'
 import type { Contender, Place, Server } from './contender.ts'
 import { contenderIds, loadContender } from './contenders.ts'
 import type { Result, Run, Taker } from './result.ts'
-import { type Figures, settings, workloads } from './workloads.ts'
+import { settings, workloads } from './workloads/all.ts'
+import type { Figures } from './workloads/workload.ts'
 
 const MOST_MINUTES = 20
 const LARGE_TIMERS = 1_000_000
@@ -195,15 +196,24 @@ installPeers()
 const contenders = await Promise.all(values.only.split(',').map(loadContender))
 function begun(): Result {
   const machine = thisMachine()
+  const versions = tidemarkVersions()
   if (values.append && existsSync(values.out)) {
     const there = JSON.parse(readFileSync(values.out, 'utf8')) as Result
-    if (!isDeepStrictEqual(there.machine, machine) || !isDeepStrictEqual(there.settings, settings))
-      throw new Error(`${values.out} was measured on another machine, or in another way: begin a new one`)
+    if (!isDeepStrictEqual([there.machine, there.versions, there.settings], [machine, versions, settings]))
+      throw new Error(
+        `${values.out} was measured on another machine, of another commit, or in another way: begin a new one`,
+      )
     return there
   }
-  const startedAt = new Date().toISOString()
-  const versions = tidemarkVersions()
-  return { startedAt, machine, rounds: 0, versions, settings, contenders: [], runs: [] }
+  return {
+    startedAt: new Date().toISOString(),
+    machine,
+    rounds: 0,
+    versions,
+    settings,
+    contenders: [],
+    runs: [],
+  }
 }
 
 const result = begun()

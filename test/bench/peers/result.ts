@@ -1,7 +1,7 @@
 /** The result of a comparison, as it is stored: every run, and what it ran on. */
 import { type Machine, median } from '../measure.ts'
 import type { Contender } from './contender.ts'
-import type { Figures } from './workloads.ts'
+import type { Figures } from './workloads/workload.ts'
 
 export interface Run {
   contender: string
