@@ -27,6 +27,7 @@ import type { RecentTimers } from './log/recent.ts'
 import type { QueueState, ServiceState } from './log/state.ts'
 import { FEW_ENTRIES, listDue, listKey, readEarliest } from './snapshot/listing.ts'
 import type { TimerCodec } from './timer/codec.ts'
+import { namespacePart } from './timer/identity.ts'
 
 /** A timer, as handlers and listings give it. */
 export interface Timer<K = string, N = string, P = undefined> {
@@ -147,7 +148,7 @@ export class TimerQueue<K = string, N = string, P = undefined> {
       const { codec, pipeline } = this.#parts
       const queue = this.#queue
       const identity = codec.identity(queue.prefix, timer)
-      const prefix = codec.prefix(queue.prefix, timer.key, timer.namespace ?? '')
+      const prefix = namespacePart(identity)
       const payload = codec.payload(timer.payload)
       const { timestamp } = timer
       pipeline.submit(replaceCall({ queue, prefix, identity, timestamp, payload }, settle))

@@ -14,7 +14,7 @@ import type { CommitPipeline } from '../log/pipeline.ts'
 import { prefixEnd } from '../log/reads.ts'
 import type { QueueState, ServiceState } from '../log/state.ts'
 import type { TimerCodec } from '../timer/codec.ts'
-import { identityTimestamp } from '../timer/identity.ts'
+import { identityTimestamp, namespacePart } from '../timer/identity.ts'
 import type { ContextQueue, HandlerContext, KeySelection, TimerId, TimerInput } from './handler.ts'
 import type { OwnBehind } from './owneffects.ts'
 import { Recording } from './recording.ts'
@@ -150,7 +150,7 @@ class RecordingQueue implements ContextQueue {
       const queue = this.#queue
       const identity = codec.identity(queue.prefix, timer)
       const payload = codec.payload(timer.payload)
-      const prefix = codec.prefix(queue.prefix, timer.key, timer.namespace ?? '')
+      const prefix = namespacePart(identity)
       const { timestamp } = timer
       this.#recording.count(0, payload.length)
       const replacement = { queue, prefix, identity, timestamp, payload }

@@ -6,7 +6,7 @@
  * - A removed timer is retired only if a running snapshot holds it: the newest one's version is above the version since
  *   which the timer stood. A timer that comes and goes in one commit is therefore never retired.
  */
-import { invalidArgument } from '../errors.ts'
+import { invalidArgument, invariant } from '../errors.ts'
 import { MAX_ATOMIC_EVENTS } from '../limits.ts'
 import { addToSetHash, removeFromSetHash } from '../timer/checksum.ts'
 import { identityTimestamp } from '../timer/identity.ts'
@@ -245,7 +245,10 @@ export class Draft {
           'deleteAll them first',
       )
     }
-    // What it registers lies in its range, all of which was read.
+    invariant(
+      call.identity.startsWith(call.prefix),
+      'what a replace registers lies in its range, all of which was read',
+    )
     let own: Found = null
     for (let i = 0; i < identities.length; i++) {
       const identity = identities[i]!

@@ -192,6 +192,36 @@ test('replace moves a deadline in one step, and tells what it replaced', async (
   })
 })
 
+test('a namespace may be null, which is another one than the empty one, also for replace', async () => {
+  await withStore({}, async (store) => {
+    const replaced: number[][] = []
+    const orders = await store.service('orders', {
+      namespace: z.string().nullable(),
+      onEventTime: async ({ timestamp }, { processingTime }) => {
+        replaced.push(await processingTime.replace({ key: 'k', namespace: null, timestamp }))
+      },
+    })
+    const { eventTime, processingTime } = orders
+    const at = (namespace: string | null, timestamp: number) => ({ key: 'k', namespace, timestamp })
+    for (const queue of [eventTime, processingTime]) {
+      await queue.register(at(null, 5))
+      await queue.register(at('', 7))
+      assert.equal(await queue.replace(at(null, 5)), [])
+      assert.is(queue.count, 2)
+      await spilled(store)
+      assert.equal(await queue.replace(at(null, 9)), [5])
+      assert.equal(told(await all(queue.list({ key: 'k' }))), ['k/@7', 'k/null@9'])
+    }
+    assert.equal(told(await all(eventTime.list({ key: 'k', namespace: null }))), ['k/null@9'])
+    await eventTime.register(at('', 3))
+    await orders.advanceWatermark(4)
+    assert.equal(replaced, [[9]])
+    assert.equal(told(await all(processingTime.list({ key: 'k' }))), ['k/@7', 'k/null@3'])
+    assert.is(await processingTime.delete(at(null, 3)), true)
+    assert.is(await processingTime.has(at(null, 3)), false)
+  })
+})
+
 test('replace touches one time domain', async () => {
   await withStore({}, async (store) => {
     const { eventTime, processingTime } = await store.service('orders')
