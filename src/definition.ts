@@ -91,10 +91,15 @@ const SCHEMAS = ['key', 'namespace', 'payload'] as const
 const FUNCTIONS = ['onEventTime', 'onProcessingTime', 'migrate'] as const
 const KNOWN = new Set<string>([...SCHEMAS, ...FUNCTIONS])
 
+/** A value that is no name, in words: not everything is JSON. */
+function told(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : `a value of type ${typeof value}`
+}
+
 /** Checks a service's name and definition; returns its schemas as text. Throws TIDEMARK_INVALID_ARGUMENT. */
 export function checkDefinition(name: string, definition: AnyDefinition): string {
   if (typeof name !== 'string' || name === '' || !name.isWellFormed()) {
-    throw invalidArgument(`a service's name must be a string that is not empty, not ${JSON.stringify(name)}`)
+    throw invalidArgument(`a service's name must be a string that is not empty, not ${told(name)}`)
   }
   if (utf8Length(name) > MAX_SERVICE_NAME_BYTES) {
     throw invalidArgument(`a service's name may take ${MAX_SERVICE_NAME_BYTES} bytes at most`)

@@ -47,7 +47,7 @@ export class TidemarkError extends Error {
 /** What a read of the store failed with, as an error of Tidemark. */
 export function readFailure(cause: unknown): TidemarkError {
   if (cause instanceof TidemarkError) return cause
-  const why = cause instanceof Error ? cause.message : String(cause)
+  const why = reasonOf(cause)
   const message = `the store could not be read (${why}), and nothing was changed: see to it, and ask again`
   return new TidemarkError('TIDEMARK_FAILED', message, { cause })
 }
@@ -60,6 +60,15 @@ export function invalidArgument(message: string, cause?: unknown): TidemarkError
 export function requireObject(value: unknown, what: string): void {
   if (typeof value === 'object' && value !== null) return
   throw invalidArgument(`${what} must be an object, not ${value === null ? 'null' : typeof value}`)
+}
+
+/** What somebody threw, in words: an error's message, or whatever it is as text. Anything can be thrown. */
+export function reasonOf(thrown: unknown): string {
+  try {
+    return thrown instanceof Error ? `${thrown.message}` : String(thrown)
+  } catch {
+    return 'something that has no text'
+  }
 }
 
 /** Refuses what is not a timestamp: whole milliseconds, from -(2^53-1) to 2^53-1. */

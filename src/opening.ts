@@ -17,6 +17,7 @@ import { loadState } from './log/tail.ts'
 import { type CheckedOptions, defaultMaxParallelism } from './options.ts'
 import type { Platform } from './platform.ts'
 import { reached } from './steps.ts'
+import type { KeyGroupRange } from './timer/codec.ts'
 
 /** What a store is made of; whoever has it closes the engine, and releases the directory. */
 export interface Opened {
@@ -33,11 +34,15 @@ export interface Opened {
   endDamaged: TidemarkError | undefined
 }
 
-/** Rejects with TIDEMARK_LOCKED, _UNSUPPORTED_FORMAT, _CORRUPT, _INVALID_ARGUMENT, _FAILED. */
+/**
+ * `fresh`: what a store becomes where there is none.
+ * Rejects with TIDEMARK_LOCKED, _UNSUPPORTED_FORMAT, _CORRUPT, _INVALID_ARGUMENT, _FAILED.
+ */
 export async function openParts(
   platform: Platform,
   location: string,
   options: CheckedOptions,
+  fresh = freshRecord(defaultMaxParallelism(options.maxParallelism)),
 ): Promise<Opened> {
   const { files } = platform
   reached('open.beforeClaim')
@@ -55,7 +60,6 @@ export async function openParts(
     reached('open.afterEngine')
     // Its marker is older than its record, and its record older than its commits.
     if (directory.hasEngineFiles) await refuseWithoutRecord(engine)
-    const fresh = freshRecord(defaultMaxParallelism(options.maxParallelism))
     const record = await migrate(files, engine, realPath, migrations, fresh)
     reached('open.afterFormat')
     checkParallelism(location, record, options)
@@ -77,8 +81,11 @@ export async function openParts(
   }
 }
 
-function freshRecord(maxParallelism: number): StoreRecord {
-  const keyGroups = { start: 0, end: maxParallelism - 1 }
+/** The record of a new store: of all key groups, or of some. */
+export function freshRecord(
+  maxParallelism: number,
+  keyGroups: KeyGroupRange = { start: 0, end: maxParallelism - 1 },
+): StoreRecord {
   return { formatVersion: 0, storeId: randomUUID(), maxParallelism, keyGroups }
 }
 

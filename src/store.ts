@@ -15,8 +15,7 @@ import { type AnyDefinition, checkDefinition, type ServiceDefinition } from './d
 import { readFailure, TidemarkError } from './errors.ts'
 import { Firing } from './firing/firing.ts'
 import type { AnyHandler } from './firing/handler.ts'
-import { trimOnClose } from './log/close.ts'
-import { noteNewest } from './log/newest.ts'
+import { leave } from './log/close.ts'
 import { CommitPipeline } from './log/pipeline.ts'
 import { RestingSpill } from './log/resting.ts'
 import { type StoreStats, storeStats } from './log/stats.ts'
@@ -270,7 +269,14 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
    */
   close(): Promise<void> {
     const fromHandler = this.#firing.isCalledByHandler()
-    this.#closing ??= this.#close()
+    if (this.#closing === undefined) {
+      // Known before anything is done for it: who hears of it may call this again.
+      let close!: () => void
+      this.#closing = new Promise((resolve, reject) => {
+        close = () => this.#close().then(resolve, reject)
+      })
+      close()
+    }
     return fromHandler ? Promise.resolve() : this.#closing
   }
 
@@ -311,10 +317,9 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
   /** Leaves a log that is short, and says how far it goes. */
   async #leave(): Promise<void> {
     const { engine, directory, retention, platform, record, state } = this.#opened
-    await this.#pipeline.spillAlone()
-    await trimOnClose(engine, retention)
     const { files } = platform
-    await noteNewest({ files, realPath: directory.realPath, record, version: state.decidedVersion })
+    const newest = { files, realPath: directory.realPath, record, version: state.decidedVersion }
+    await leave(this.#pipeline, engine, retention, newest)
   }
 
   #refusal(): TidemarkError | undefined {
@@ -334,11 +339,11 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
       error instanceof TidemarkError
         ? error
         : new TidemarkError('TIDEMARK_FAILED', `unexpected: ${(error as Error).message}`, { cause: error })
-    if (this.listenerCount('error') === 0) {
-      process.emitWarning(told)
-      return
-    }
-    // On a stack of its own: a listener that closes the store is no handler that would wait for itself.
-    queueMicrotask(() => this.emit('error', told))
+    // On a stack of its own: a listener that closes the store is no handler that would wait for itself. And only then is
+    // it known whether there is one: that of `once` may have heard of another error meanwhile.
+    queueMicrotask(() => {
+      if (this.listenerCount('error') === 0) process.emitWarning(told)
+      else this.emit('error', told)
+    })
   }
 }

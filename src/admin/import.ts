@@ -68,6 +68,7 @@ function told(importer: Importer, location: string, problem: Error | undefined, 
   } else {
     terminal.print(summaryOf(importer, location))
   }
+  if (importer.endDamaged !== undefined) terminal.note(printable(importer.endDamaged.message))
   if (imported.outOfOrder > 0) {
     const what = counted(imported.outOfOrder, 'timer comes', 'timers come')
     terminal.note(

@@ -49,6 +49,8 @@ export class Importer {
     lines: 0,
     outOfOrder: 0,
   }
+  /** What opening the store had to leave out, and a service would be told of. */
+  endDamaged: TidemarkError | undefined
   readonly #location: string
   readonly #known = new Map<string, Known>()
   #fresh = {
@@ -73,12 +75,12 @@ export class Importer {
       if (this.#writer === undefined) this.#fresh = record
       return
     }
-    this.#writer ??= await StoreWriter.open(this.#location, this.#fresh)
+    const writer = await this.#open()
     if (record.kind === 'service') {
       await this.#settle()
-      await this.#addService(this.#writer, line, record)
+      await this.#addService(writer, line, record)
     } else {
-      this.#slice.push(this.#encode(this.#writer, line, record))
+      this.#slice.push(this.#encode(writer, line, record))
       this.#characters += record.payload.length
     }
     this.#line = line
@@ -87,10 +89,10 @@ export class Importer {
 
   /** Imports what is left, and raises the watermarks. */
   async end(): Promise<void> {
-    this.#writer ??= await StoreWriter.open(this.#location, this.#fresh)
+    const writer = await this.#open()
     await this.#settle()
     for (const { service, watermark } of this.#known.values()) {
-      if (watermark > service.decidedWatermark) await this.#writer.raiseWatermark(service, watermark)
+      if (watermark > service.decidedWatermark) await writer.raiseWatermark(service, watermark)
     }
   }
 
@@ -100,6 +102,13 @@ export class Importer {
     await Promise.allSettled(this.#underWay)
     await this.#writer?.close()
     this.#writer = undefined
+  }
+
+  async #open(): Promise<StoreWriter> {
+    if (this.#writer !== undefined) return this.#writer
+    this.#writer = await StoreWriter.open(this.#location, this.#fresh)
+    this.endDamaged = this.#writer.endDamaged
+    return this.#writer
   }
 
   async #settle(): Promise<void> {

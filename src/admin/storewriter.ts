@@ -3,22 +3,17 @@
  * service started, so that nothing fires. It is locked until it is closed.
  */
 
-import { randomUUID } from 'node:crypto'
-import { migrations } from '../../migrations/index.ts'
 import { systemClock } from '../clock.ts'
-import { type ClaimedDirectory, claimDirectory, syncEngineFiles } from '../engine/directory.ts'
-import type { Engine } from '../engine/engine.ts'
-import { migrate, type StoreRecord } from '../engine/migration.ts'
-import { openEngine } from '../engine/open.ts'
+import type { StoreRecord } from '../engine/migration.ts'
+import type { TidemarkError } from '../errors.ts'
 import { systemFiles } from '../files.ts'
 import type { Call, Settle, TimerCall } from '../log/calls.ts'
-import { trimOnClose } from '../log/close.ts'
+import { leave } from '../log/close.ts'
 import { CommitPipeline } from '../log/pipeline.ts'
-import type { RecentTimers } from '../log/recent.ts'
-import type { LogRetention } from '../log/retention.ts'
 import type { QueueState, ServiceState, StoreState } from '../log/state.ts'
-import { loadState } from '../log/tail.ts'
+import { freshRecord, type Opened, openParts } from '../opening.ts'
 import { checkOptions } from '../options.ts'
+import { systemPlatform } from '../platform.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
 import { refuseLocked } from './storesource.ts'
 
@@ -31,19 +26,12 @@ export interface EncodedTimer {
   payload: string
 }
 
-interface Parts {
-  directory: ClaimedDirectory
-  engine: Engine
-  record: StoreRecord
-  state: StoreState
-  retention: LogRetention
-  recent: RecentTimers
-}
-
 export class StoreWriter {
   readonly record: StoreRecord
   readonly state: StoreState
-  readonly #parts: Parts
+  /** An end of LevelDB's log that was left out when it was opened, and may have been whole. */
+  readonly endDamaged: TidemarkError | undefined
+  readonly #opened: Opened
   readonly #pipeline: CommitPipeline
 
   /**
@@ -55,28 +43,16 @@ export class StoreWriter {
     fresh: { maxParallelism: number; keyGroups: KeyGroupRange },
   ): Promise<StoreWriter> {
     refuseLocked(location)
-    const directory = await claimDirectory(location)
-    let engine: Engine | undefined
-    try {
-      const { engine: sizes } = checkOptions({})
-      engine = await openEngine(location, directory, sizes)
-      const made = { formatVersion: 0, storeId: randomUUID(), ...fresh }
-      const record = await migrate(systemFiles, engine, directory.realPath, migrations, made)
-      const { state, retention, recent } = await loadState(engine, record, sizes.writeBufferBytes)
-      await syncEngineFiles(systemFiles, directory.realPath)
-      return new StoreWriter({ directory, engine, record, state, retention, recent })
-    } catch (error) {
-      await engine?.close()
-      directory.release()
-      throw error
-    }
+    const record = freshRecord(fresh.maxParallelism, fresh.keyGroups)
+    return new StoreWriter(await openParts(systemPlatform, location, checkOptions({}), record))
   }
 
-  private constructor(parts: Parts) {
-    const { engine, record, state, retention, recent } = parts
+  private constructor(opened: Opened) {
+    const { engine, record, state, retention, recent } = opened
     this.record = record
     this.state = state
-    this.#parts = parts
+    this.endDamaged = opened.endDamaged
+    this.#opened = opened
     this.#pipeline = new CommitPipeline({
       engine,
       state,
@@ -113,12 +89,17 @@ export class StoreWriter {
 
   /** Writes what is under way, and leaves the store as a clean close does. */
   async close(): Promise<void> {
-    const { engine, directory, retention } = this.#parts
+    const { engine, directory, retention, record, state } = this.#opened
     try {
       const isHealthy = await this.#pipeline.end()
       if (!isHealthy) return
-      await this.#pipeline.spillAlone()
-      await trimOnClose(engine, retention)
+      const newest = {
+        files: systemFiles,
+        realPath: directory.realPath,
+        record,
+        version: state.decidedVersion,
+      }
+      await leave(this.#pipeline, engine, retention, newest)
     } finally {
       await engine.close()
       directory.release()

@@ -5,7 +5,7 @@
  * - A batch gives way to whatever is to fire before it: what handlers registered, and what was called meanwhile.
  * - Removals commit in groups while the next handlers run; a timer is in hand until its own is durable.
  */
-import { TidemarkError } from '../errors.ts'
+import { reasonOf, TidemarkError } from '../errors.ts'
 import type { Standing } from '../log/changes.ts'
 import { isBefore } from '../log/dueruns.ts'
 import type { RecentTimers } from '../log/recent.ts'
@@ -49,6 +49,9 @@ class Failure {
 /** A slice's end is looked for before every so many handlers: it is never much longer than asked. */
 const TIMERS_BETWEEN_RESTS = 8
 
+/** How often in a row a timer waits for undecided calls that touch it. */
+const MAX_WAITS_FOR_CALLS = 3
+
 export class Dispatcher {
   readonly retries = new Retries()
   readonly #parts: DispatchParts
@@ -62,6 +65,8 @@ export class Dispatcher {
   #handled = 0
   /** Whether a handler that has not returned at once is running. */
   #running = false
+  /** The timer that waited last for calls that touch it, and how often in a row. */
+  #held: { identity: string; times: number } | undefined
 
   constructor(
     parts: DispatchParts,
@@ -113,12 +118,17 @@ export class Dispatcher {
       }
       if (this.#parts.pipeline.standings.isTouched(timer.identity)) {
         // A call made before its turn will remove or change it: that comes first.
-        this.giveBack(batch, i)
-        await this.#parts.pipeline.barrier()
-        return true
+        if (this.#waitsForCalls(timer)) {
+          this.giveBack(batch, i)
+          await this.#parts.pipeline.barrier()
+          return true
+        }
+        // As if it were registered while its handler runs: with another payload it stays, and fires again.
+        timer.stale = true
       }
       const standing = timer.stale ? this.#parts.pipeline.standings.now(timer.identity) : standings[i]
       if (standing?.orderText !== timer.orderText) {
+        if (standing === undefined) this.retries.forget(timer.identity)
         this.#window.putDown(timer)
         const orphan = await removeIfOrphan(this.#parts, timer)
         if (orphan !== undefined) this.#parts.onError(orphan)
@@ -157,6 +167,19 @@ export class Dispatcher {
     return false
   }
 
+  /**
+   * Whether a timer that undecided calls touch waits for them. Where they go on and on, and leave it there, it has its turn
+   * after some of them: it would hold up all behind it.
+   */
+  #waitsForCalls({ identity }: DueTimer): boolean {
+    const times = this.#held?.identity === identity ? this.#held.times + 1 : 1
+    this.#held = { identity, times }
+    if (times <= MAX_WAITS_FOR_CALLS || this.#parts.pipeline.standings.undecided(identity) !== true)
+      return true
+    this.#held = undefined
+    return false
+  }
+
   /** Whether something is to fire before this timer, or it is not due: nothing is any more, or the clock was set back. */
   #mustGiveWay(timer: DueTimer, boundMs: number): boolean {
     if (this.#parts.isEnding() || timer.timestamp > boundMs) return true
@@ -184,6 +207,7 @@ export class Dispatcher {
   }
 
   #submitRemoval(timer: DueTimer, standing: StoredTimer, recording: Recording | undefined): void {
+    this.#held = undefined
     if (recording !== undefined) {
       const isEventTime = this.#queue.domain === 'eventTime'
       this.#removals.noteRegistered(
@@ -220,17 +244,24 @@ export class Dispatcher {
 
   async #failed(batch: DueTimer[], at: number, failure: Failure): Promise<void> {
     const timer = batch[at]!
-    this.retries.failed(timer.identity)
-    const error = handlerFailed(this.#queue, timer, failure.error)
+    // One that was removed while its handler ran is not tried again.
+    const stands = !timer.stale || this.#stands(timer)
+    if (stands) this.retries.failed(timer.identity)
+    const error = handlerFailed(this.#queue, timer, failure.error, stands)
     if (this.#onFailure === 'retry') {
       // In hand while it waits, so that no page of the store brings it before its time.
-      this.retries.wait(timer, this.#parts.now())
+      if (stands) this.retries.wait(timer, this.#parts.now())
+      else this.#window.putDown(timer)
       this.#parts.onError(error)
       return
     }
     this.giveBack(batch, at)
     await this.settled(0)
     throw error
+  }
+
+  #stands({ identity, orderText }: DueTimer): boolean {
+    return this.#parts.pipeline.standings.now(identity)?.orderText === orderText
   }
 
   /** Gives the timers from `from` on back to the window; those removed in the meantime show when they are read again. */
@@ -245,12 +276,12 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   )
 }
 
-function handlerFailed(queue: QueueState, timer: DueTimer, cause: unknown): TidemarkError {
+function handlerFailed(queue: QueueState, timer: DueTimer, cause: unknown, stands: boolean): TidemarkError {
   const what = `the ${queue.domain} handler of service '${queue.service.name}' failed`
-  const why = cause instanceof Error ? cause.message : String(cause)
+  const then = stands ? 'stays registered and is fired again' : 'was deleted while it ran'
   return new TidemarkError(
     'TIDEMARK_HANDLER_FAILED',
-    `${what} for the timer at ${timer.timestamp}: ${why}; the timer stays registered and is fired again`,
+    `${what} for the timer at ${timer.timestamp}: ${reasonOf(cause)}; the timer ${then}`,
     { cause },
   )
 }

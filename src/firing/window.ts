@@ -31,7 +31,7 @@ export class DueWindow {
   readonly #pageParts: DuePageParts<DueTimer>
   readonly #onRemoved: (timer: DueTimer) => void
   /** What pages brought, in order, from `#runAt` on; each page goes behind the one before. */
-  #run: DueTimer[] = []
+  #run: (DueTimer | undefined)[] = []
   #runAt = 0
   /** What was registered since, as a binary heap. Removed timers stay in both until their turn comes. */
   #heap: DueTimer[] = []
@@ -67,7 +67,10 @@ export class DueWindow {
   /** The earliest timer, if the window knows it; when not, `needsPage` tells whether the store may. */
   head(): DueTimer | undefined {
     let ofRun = this.#run[this.#runAt]
-    while (ofRun?.gone === true) ofRun = this.#run[++this.#runAt]
+    while (ofRun?.gone === true) {
+      this.#passRun()
+      ofRun = this.#run[this.#runAt]
+    }
     let ofHeap = this.#heap[0]
     while (ofHeap?.gone === true) {
       this.#popHeap()
@@ -86,9 +89,14 @@ export class DueWindow {
     const head = this.head()
     if (head === undefined || head.timestamp > bound) return undefined
     if (head === this.#heap[0]) this.#popHeap()
-    else this.#runAt++
+    else this.#passRun()
     head.inHand = true
     return head
+  }
+
+  /** Lets the run's first one go: it may hold a payload, and what its handler called. */
+  #passRun(): void {
+    this.#run[this.#runAt++] = undefined
   }
 
   /** A timer that is registered now, durably. */
@@ -230,7 +238,7 @@ export class DueWindow {
   #shrink(): void {
     // A page under way began at the end that stands: taking it back now would leave a gap.
     if (this.#arrivals !== undefined) return
-    const sorted = [...this.#run.slice(this.#runAt), ...this.#heap]
+    const sorted = [...(this.#run.slice(this.#runAt) as DueTimer[]), ...this.#heap]
       .filter((timer) => !timer.gone)
       .sort(compareDue)
     this.#run = sorted

@@ -1,6 +1,6 @@
 /**
- * What a clean close leaves: everything in the key spaces, those in tables, and a log that is short, so that opening again
- * reads little.
+ * What a clean close leaves: everything in the key spaces, those in tables, a log that is short, so that opening again
+ * reads little, and a note of how far it goes.
  *
  * - The log is trimmed without a commit of its own; a record in `meta` says up to where, in the same batch.
  */
@@ -9,15 +9,29 @@ import { logKey, META_TRIMMED } from '../engine/keyspaces.ts'
 import { reached } from '../steps.ts'
 import { verifiedBody, withChecksum } from '../timer/checksum.ts'
 import { countLength, decodeCount, encodeCount } from '../timer/text.ts'
+import { type NewestOf, noteNewest } from './newest.ts'
+import type { CommitPipeline } from './pipeline.ts'
 import type { KeptLog, LogRetention } from './retention.ts'
 
 const TRIM_BATCH_ENTRIES = 10_000
+
+/** Once nothing is under way, and nothing will be. */
+export async function leave(
+  pipeline: CommitPipeline,
+  engine: Engine,
+  retention: LogRetention,
+  newest: NewestOf,
+): Promise<void> {
+  await pipeline.spillAlone()
+  await trimOnClose(engine, retention)
+  await noteNewest(newest)
+}
 
 /**
  * Once all is spilled: flushes the engine, then trims the log up to its newest anchor. With nothing left to read again,
  * nothing can be lost.
  */
-export async function trimOnClose(engine: Engine, retention: LogRetention): Promise<void> {
+async function trimOnClose(engine: Engine, retention: LogRetention): Promise<void> {
   const { newest } = retention
   reached('close.beforeFlush')
   await engine.flush()

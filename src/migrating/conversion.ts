@@ -3,7 +3,7 @@
  * keeps its timestamp and its domain.
  */
 import type { ServiceMigration, StoredServiceSchemas } from '../definition.ts'
-import { invalidArgument, requireObject, TidemarkError } from '../errors.ts'
+import { invalidArgument, reasonOf, requireObject, TidemarkError } from '../errors.ts'
 import type { QueueState } from '../log/state.ts'
 import type { Listed } from '../snapshot/listing.ts'
 import { decodeTimer, type SnapshotTimer } from '../snapshot/snapshot.ts'
@@ -58,6 +58,8 @@ function describeSchemas(text: string): StoredServiceSchemas {
 function checkResult(result: unknown): { key: unknown; namespace?: unknown; payload?: unknown } {
   requireObject(result, "what 'migrate' returns")
   if (typeof (result as { then?: unknown }).then === 'function') {
+    // What it comes to is nobody's, a failure neither.
+    Promise.resolve(result).catch(() => {})
     throw invalidArgument("'migrate' must return what the timer becomes, and not a promise of it")
   }
   for (const field of Object.keys(result as object)) {
@@ -70,7 +72,7 @@ function checkResult(result: unknown): { key: unknown; namespace?: unknown; payl
 function refused(timer: SnapshotTimer, cause: unknown): TidemarkError {
   const { service, domain, key, namespace, timestamp } = timer
   const isOutOfRange = cause instanceof TidemarkError && cause.code === 'TIDEMARK_KEY_GROUP_OUT_OF_RANGE'
-  const why = cause instanceof Error ? cause.message : String(cause)
+  const why = reasonOf(cause)
   return new TidemarkError(
     isOutOfRange ? cause.code : 'TIDEMARK_SERVICE_MISMATCH',
     `'migrate' of service '${service}' cannot convert the ${domain} timer of key ${JSON.stringify(key)}, namespace ` +

@@ -5,7 +5,7 @@ import { invalidArgument, requireTimestamp, TidemarkError } from '../errors.ts'
 import { MAX_KEY_BYTES, MAX_NAMESPACE_BYTES, MAX_PAYLOAD_BYTES } from '../limits.ts'
 import { escapePart, IDENTITY_KEY_START, identityTimestamp, keyText, unescapePart } from './identity.ts'
 import { keyGroupOf } from './keygroup.ts'
-import { compilePart, compilePayload, keyGroupText, type TextCodec } from './schema.ts'
+import { compilePart, compilePayload, decodePart, keyGroupText, type TextCodec } from './schema.ts'
 import type { ServiceSchemas } from './schematext.ts'
 import { payloadText, type StoredTimer } from './stored.ts'
 import { encodeTimestamp, TIMESTAMP_CHARACTERS } from './text.ts'
@@ -103,7 +103,7 @@ export class TimerCodec {
     const text = this.#key.encode(key)
     const keyGroup = keyGroupOf(keyGroupText(text), this.#maxParallelism)
     if (keyGroup < this.#keyGroups.start || keyGroup > this.#keyGroups.end)
-      throw this.#outOfRange(key, keyGroup)
+      throw this.#outOfRange(text, keyGroup)
     return keyText(queue, keyGroup, escapePart(text))
   }
 
@@ -143,8 +143,10 @@ export class TimerCodec {
     return this.#emptyNamespaceText
   }
 
-  #outOfRange(key: unknown, keyGroup: number): TidemarkError {
+  /** Tells the key as it is encoded, which is JSON; what the caller has of it need not be. */
+  #outOfRange(text: string, keyGroup: number): TidemarkError {
     const { start, end } = this.#keyGroups
+    const key = decodePart(text)
     return new TidemarkError(
       'TIDEMARK_KEY_GROUP_OUT_OF_RANGE',
       `key ${JSON.stringify(key)} belongs to key group ${keyGroup}, and this store holds ${start} to ${end}: ` +

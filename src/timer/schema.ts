@@ -6,7 +6,7 @@
  *   with which no other JSON begins. So no two different keys share a text.
  */
 import { z } from 'zod'
-import { invalidArgument, TidemarkError } from '../errors.ts'
+import { invalidArgument, reasonOf, TidemarkError } from '../errors.ts'
 import { MAX_JSON_DEPTH } from '../limits.ts'
 import { utf8Length } from './text.ts'
 
@@ -88,7 +88,7 @@ function isPlain(schema: z.ZodType, seen = new Set<z.ZodType>()): boolean {
       return isPlain(definition.innerType!, seen)
     case 'array':
       // In an array JSON makes null of undefined.
-      return isPlain(definition.element!, seen) && !definition.element!.safeParse(undefined).success
+      return isPlain(definition.element!, seen) && !takesUndefined(definition.element!)
     case 'object':
       return (
         definition.catchall === undefined &&
@@ -98,6 +98,16 @@ function isPlain(schema: z.ZodType, seen = new Set<z.ZodType>()): boolean {
       return definition.options!.every((option) => isPlain(option, seen))
     default:
       return false
+  }
+}
+
+/** Whether a schema takes a value that is left out. */
+export function takesUndefined(schema: z.ZodType): boolean {
+  try {
+    return z.safeDecode(schema, undefined as never).success
+  } catch {
+    // A codec, or a refinement, that throws at it does not take it.
+    return false
   }
 }
 
@@ -111,16 +121,25 @@ function describeIssues(error: { issues: readonly { path: PropertyKey[]; message
 
 function refused(field: string, error: unknown): TidemarkError {
   if (error instanceof TidemarkError) return error
-  const issues = (error as { issues?: [] }).issues
-  const reason = issues === undefined ? (error as Error).message : describeIssues({ issues })
+  const { issues } = Object(error) as { issues?: [] }
+  const reason = issues === undefined ? reasonOf(error) : describeIssues({ issues })
   return invalidArgument(`${field} does not fit its schema: ${reason}`, error)
+}
+
+/** Also where a refinement throws, or is asynchronous. */
+function safeParse(schema: z.ZodType, value: unknown, field: string): z.ZodSafeParseResult<unknown> {
+  try {
+    return schema.safeParse(value)
+  } catch (error) {
+    throw refused(field, error)
+  }
 }
 
 /** The function that turns a value into its schema's encoded form, or throws TIDEMARK_INVALID_ARGUMENT. */
 function compileEncode(schema: z.ZodType, field: string): (value: unknown) => unknown {
   if (isPlain(schema)) {
     return (value) => {
-      const result = schema.safeParse(value)
+      const result = safeParse(schema, value, field)
       if (!result.success) throw refused(field, result.error)
       return result.data
     }

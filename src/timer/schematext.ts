@@ -11,7 +11,7 @@ import { z } from 'zod'
 import { invalidArgument, TidemarkError } from '../errors.ts'
 import { MAX_STORED_JSON_DEPTH } from '../limits.ts'
 import { jsonDepth } from './jsondepth.ts'
-import { canonicalJson } from './schema.ts'
+import { canonicalJson, takesUndefined } from './schema.ts'
 import { isFields, isJsonSchema } from './schemaform.ts'
 
 /** A JSON Schema: `true` and `{}` take anything. */
@@ -60,6 +60,11 @@ export function schemasText({ key, namespace, payload }: ServiceSchemas, service
   throw invalidArgument(`the schemas of service '${service}' have more than ${MAX_STORED_JSON_DEPTH} levels`)
 }
 
+/** Whether a text is the schemas of a service, as a definition might make it. */
+export function isSchemasText(text: string): boolean {
+  return jsonDepth(text) <= MAX_STORED_JSON_DEPTH && isStoredSchemas(tryParse(text))
+}
+
 /** Throws TIDEMARK_CORRUPT for what no definition makes. */
 export function parseSchemas(text: string): StoredSchemas {
   if (jsonDepth(text) > MAX_STORED_JSON_DEPTH) {
@@ -102,15 +107,6 @@ function isStoredPayload(value: unknown): value is StoredPayload {
 /** A service's payload, as one that its timers may have had under any of its schemas. */
 export function storedPayloads({ payload, optional, earlier = [] }: StoredSchemas): StoredPayload[] {
   return [{ payload, optional }, ...earlier]
-}
-
-function takesUndefined(schema: z.ZodType): boolean {
-  try {
-    return z.safeDecode(schema, undefined as never).success
-  } catch {
-    // A codec that throws at it does not take it.
-    return false
-  }
 }
 
 /** The JSON Schema of a schema's encoded side. */

@@ -2,6 +2,8 @@
 // however slow the disk is.
 
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { z } from 'zod'
@@ -10,7 +12,7 @@ import { MAX_REMOVALS_CHARACTERS } from '../../src/limits.ts'
 import { ManualClock } from '../../src/testing.ts'
 import { eventually, gate, turns } from '../support/eventually.ts'
 import { heldDisk } from '../support/helddisk.ts'
-import { verified, withDirectory } from '../support/store.ts'
+import { inStore, verified, withDirectory } from '../support/store.ts'
 
 const TIMERS = 600
 const PAYLOAD = 'x'.repeat(60_000)
@@ -125,5 +127,36 @@ test('small removals before large ones let no more of these wait', async () => {
     assert.ok(mostWaiting <= 2, `${mostWaiting} large ones waited`)
   })
 })
+
+test('what has fired is let go of, with its payload', async () => {
+  const gc = collector()
+  await withDirectory(async (directory) => {
+    const clock = new ManualClock(0)
+    const definition = { payload: z.string() }
+    await inStore(directory, { clock }, async (store) => {
+      const orders = await store.service('orders', definition)
+      for (let n = 1; n <= TIMERS; n++)
+        await orders.processingTime.register({ key: `${n}`, timestamp: n, payload: PAYLOAD })
+    })
+    await inStore(directory, { clock }, async (store) => {
+      let fired = 0
+      await store.service('orders', { ...definition, onProcessingTime: () => void fired++ })
+      gc()
+      const before = process.memoryUsage().heapUsed
+      await clock.advanceTo(TIMERS)
+      assert.is(fired, TIMERS)
+      await turns(10)
+      gc()
+      const more = process.memoryUsage().heapUsed - before
+      assert.ok(more < (TIMERS * PAYLOAD.length) / 4, `${more} bytes stay`)
+    })
+  })
+})
+
+/** V8's collector, which a program is given only where it asks for it. */
+function collector(): () => void {
+  setFlagsFromString('--expose-gc')
+  return runInNewContext('gc') as () => void
+}
 
 test.run()

@@ -211,6 +211,29 @@ test('12. a handler that waits for its signal settles when the store closes; ret
   })
 })
 
+test('12. whoever hears of the close by the signal, and closes, closes nothing twice', async () => {
+  await withDirectory(async (directory) => {
+    const store = await openStore(directory)
+    let inner: Promise<void> | undefined
+    const orders = await store.service('orders', {
+      onEventTime: (_, { signal }) => {
+        signal.addEventListener('abort', () => {
+          inner = store.close()
+        })
+      },
+    })
+    await orders.eventTime.register({ key: 'a', timestamp: 1 })
+    await orders.advanceWatermark(1)
+    const made = orders.eventTime.register({ key: 'b', timestamp: 5 })
+    await inTime(store.close(), 'close')
+    await inTime(inner!, 'the close of the listener')
+    assert.is(await inTime(made, 'the call before'), true)
+    await inStore(directory, {}, async (again) => {
+      assert.equal((await queued(again)).event, ['b@5'])
+    })
+  })
+})
+
 test('12. an advance that is under way when the store closes rejects, whether its handlers have begun or not', async () => {
   await withDirectory(async (directory) => {
     for (let round = 0; round < 12; round++) {

@@ -441,7 +441,18 @@ test('11. event time: a handler that throws stops the advance; its timer and tho
 })
 
 test('11. whatever a handler throws or rejects with is the cause', async () => {
-  const thrown: unknown[] = [new TypeError('t'), 'a string', undefined, null, 0, { code: 'X' }]
+  const nameless = Object.assign(new Error(), { message: Symbol('s') })
+  const bare = Object.assign(Object.create(null), { code: 'X' })
+  const thrown: unknown[] = [
+    new TypeError('t'),
+    'a string',
+    undefined,
+    null,
+    0,
+    { code: 'X' },
+    bare,
+    nameless,
+  ]
   for (const cause of thrown) {
     for (const way of ['throws', 'rejects'] as const) {
       let broken = true
@@ -632,6 +643,84 @@ test('11. without a listener, a failing handler is a warning, and the process go
       await eventually(() => warnings.length > 0, 'a warning')
       assert.match(warnings[0]!.message, /nobody listens/)
       assert.is(orders.processingTime.count, 1)
+    })
+  } finally {
+    process.off('warning', onWarning)
+  }
+})
+
+test('11. a timer that is deleted while its handler fails is not tried again, and counts no attempt', async () => {
+  const clock = new ManualClock(0)
+  const attempts: number[] = []
+  await withStore({ clock }, async (store) => {
+    const errors = errorsOf(store)
+    const orders = await store.service('orders', {
+      onProcessingTime: async ({ key, timestamp }, { attempt }) => {
+        attempts.push(attempt)
+        if (attempts.length > 1) return
+        assert.is(await orders.processingTime.delete({ key, timestamp }), true)
+        throw new Error('cancelled')
+      },
+    })
+    await orders.processingTime.register({ key: 'a', timestamp: 1 })
+    await clock.advanceTo(1)
+    await clock.advanceTo(100_000)
+    assert.match(errors[0]!.message, /cancelled; the timer was deleted while it ran/)
+    assert.is(await orders.processingTime.register({ key: 'a', timestamp: 1 }), true)
+    await clock.advanceBy(0)
+    assert.equal([attempts, errors.length, orders.processingTime.count], [[1, 1], 1, 0])
+  })
+})
+
+test('9. a due timer that is registered again and again has its turn', async () => {
+  await withStore({}, async (store) => {
+    const fired: string[] = []
+    const orders = await store.service('orders', {
+      payload: z.int(),
+      onEventTime: ({ key }) => {
+        fired.push(key)
+      },
+    })
+    const hot = { key: 'hot', timestamp: 1 }
+    await orders.eventTime.registerMany([
+      { ...hot, payload: 0 },
+      { key: 'other', timestamp: 2, payload: 0 },
+    ])
+    const registering = async () => {
+      for (let n = 1; n <= 300 && fired.length === 0; n++)
+        await orders.eventTime.register({ ...hot, payload: n })
+    }
+    const registered = registering()
+    const advanced = orders.advanceWatermark(10)
+    await registered
+    assert.equal(fired, ['hot'])
+    await advanced
+    assert.is(fired.at(-1), 'other')
+    assert.is(orders.eventTime.count, 0)
+  })
+})
+
+test('11. of two errors at once, a listener that hears one leaves the other to be a warning', async () => {
+  const clock = new ManualClock(0)
+  const warnings: Error[] = []
+  const onWarning = (warning: Error) => {
+    if (warning.message.includes('both fail')) warnings.push(warning)
+  }
+  process.on('warning', onWarning)
+  try {
+    await withStore({ clock }, async (store) => {
+      const heard: Error[] = []
+      store.once('error', (error) => heard.push(error))
+      const onProcessingTime = () => {
+        throw new Error('both fail')
+      }
+      for (const name of ['orders', 'sessions']) {
+        const service = await store.service(name, { onProcessingTime })
+        await service.processingTime.register({ key: 'a', timestamp: 1 })
+      }
+      await clock.advanceTo(1)
+      await eventually(() => warnings.length > 0, 'a warning')
+      assert.equal([heard.length, warnings.length], [1, 1])
     })
   } finally {
     process.off('warning', onWarning)

@@ -173,6 +173,15 @@ test('a checkpoint or a restore without a place', async () => {
   })
 })
 
+test('options of a restore that are none', async () => {
+  await withDirectory(async (directory) => {
+    for (const bad of [null, 5, 'x', { versoin: 1 }, { version: 0 }] as never[]) {
+      const call = () => TimerStore.restore(directory, `${directory}/restored`, bad)
+      await rejects(call, 'TIDEMARK_INVALID_ARGUMENT')
+    }
+  })
+})
+
 test('options that are none', async () => {
   await withDirectory(async (directory) => {
     const location = `${directory}/store`

@@ -218,6 +218,7 @@ const wrong: Record<string, [() => unknown, RegExp]> = {
   ],
   'it returns nothing': [() => undefined, /what 'migrate' returns must be an object/],
   'it returns a promise': [async () => ({ key: 'a' }), /not a promise/],
+  'it returns a promise that rejects': [() => Promise.reject(new Error('nobody hears')), /not a promise/],
   'its key does not fit': [
     () => ({ ...after.migrate(timerBefore(2)), key: 'a' }),
     /key does not fit its schema/,

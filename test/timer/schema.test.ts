@@ -4,10 +4,13 @@ import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { z } from 'zod'
+import { TimerCodec } from '../../src/timer/codec.ts'
+import { queuePrefix } from '../../src/timer/identity.ts'
+import { keyGroupOf } from '../../src/timer/keygroup.ts'
 import { compilePart, compilePayload, decodePart, encodePart, keyGroupText } from '../../src/timer/schema.ts'
 import { schemasText } from '../../src/timer/schematext.ts'
 import '../support/random.ts'
-import { throwsInvalid } from '../support/refusals.ts'
+import { rejects, throwsInvalid } from '../support/refusals.ts'
 
 const isoDate = z.codec(z.iso.datetime(), z.date(), {
   decode: (text) => new Date(text),
@@ -102,6 +105,14 @@ test('13. the key group of a string is that of the string itself, of anything el
   assert.is(keyGroupText(encodePart({ b: 1, a: [true, null] }, 'key')), '{"a":[true,null],"b":1}')
 })
 
+test('13. a key of another key group is told as it is stored, whatever it is to its caller', async () => {
+  const key = z.codec(z.string(), z.bigint(), { decode: BigInt, encode: String })
+  const keyGroup = keyGroupOf('42', 128)
+  const codec = new TimerCodec({ key }, 128, { start: keyGroup + 1, end: 127 })
+  const call = () => codec.prefix(queuePrefix(1, 'eventTime'), 42n)
+  await rejects(call, 'TIDEMARK_KEY_GROUP_OUT_OF_RANGE', `key "42" belongs to key group ${keyGroup}`)
+})
+
 test('5. a lone surrogate is refused, in a string and inside of anything else', () => {
   for (const value of [
     '\ud800',
@@ -150,6 +161,27 @@ test('5. what its schema refuses is refused, with the reason and the place', () 
     1024,
   )
   throwsInvalid(() => transform.encode('abc'), 'key')
+})
+
+test('5. a schema that throws, or waits, refuses the value', () => {
+  const schemas: [z.ZodType, RegExp | string][] = [
+    [z.string().refine((text) => new URL(text) !== null), 'Invalid URL'],
+    [z.string().refine(async () => true), /[Pp]romise|async/],
+    [
+      z.string().refine(() => {
+        throw null // Whatever a caller throws.
+      }),
+      'null',
+    ],
+  ]
+  for (const [schema, says] of schemas) {
+    for (const codec of [compilePart(schema, 'key', 1024), compilePayload(schema, 1024)])
+      throwsInvalid(() => codec.encode('x'), 'does not fit its schema', says)
+    const nested = compilePayload(z.object({ field: schema }), 1024)
+    throwsInvalid(() => nested.encode({ field: 'x' }), 'payload', says)
+    const listed = compilePayload(z.array(schema), 1024)
+    throwsInvalid(() => listed.encode(['x']), 'payload', says)
+  }
 })
 
 test('5. what is not JSON is refused, wherever it stands', () => {
