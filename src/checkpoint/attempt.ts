@@ -1,5 +1,5 @@
 /** A checkpoint of the schedule or of a call: what it was asked with, and what its end is called. */
-import { invalidArgument, TidemarkError } from '../errors.ts'
+import { invalidArgument, reasonOf, TidemarkError } from '../errors.ts'
 import type { CheckpointSummary } from './checkpointer.ts'
 import type { CheckpointAttempt } from './periodicevents.ts'
 import type { TriggerOptions } from './periodicoptions.ts'
@@ -13,6 +13,8 @@ export interface Attempt {
   readonly signal: AbortSignal
   resolve(summary: CheckpointSummary): void
   reject(error: TidemarkError): void
+  /** Gives it up while it waits for a place: what its signal calls. */
+  giveUp(): void
   /** What is told of it; undefined while it waits for a place. */
   told?: CheckpointAttempt
   /** Why we aborted it: it took too long, or a newer one is complete. */
@@ -28,7 +30,7 @@ export function makeAttempt(
   const aborter = new AbortController()
   const signals = options.signal === undefined ? [] : [options.signal]
   const signal = AbortSignal.any([aborter.signal, ...signals])
-  return { by, options, aborter, signal, resolve, reject }
+  return { by, options, aborter, signal, resolve, reject, giveUp: () => {} }
 }
 
 /** What is stored in a checkpoint that is cut now: JSON, or a function that returns it. */
@@ -38,7 +40,7 @@ export function metadataNow(metadata: unknown): unknown {
   try {
     value = metadata()
   } catch (cause) {
-    throw invalidArgument(`the function metadata threw: ${(cause as Error)?.message ?? cause}`, cause)
+    throw invalidArgument(`the function metadata threw: ${reasonOf(cause)}`, cause)
   }
   if (typeof (value as PromiseLike<unknown> | undefined)?.then !== 'function') return value
   // Whatever it becomes is of another moment than the cut.
@@ -49,7 +51,7 @@ export function metadataNow(metadata: unknown): unknown {
 /** What went wrong, as an error of Tidemark. */
 export function asTidemarkError(error: unknown): TidemarkError {
   if (error instanceof TidemarkError) return error
-  const message = `the checkpoint was not taken: ${(error as Error)?.message ?? error}`
+  const message = `the checkpoint was not taken: ${reasonOf(error)}`
   return new TidemarkError('TIDEMARK_FAILED', message, { cause: error })
 }
 

@@ -10,7 +10,7 @@ import { TidemarkError } from '../errors.ts'
 import { type Files, systemFiles } from '../files.ts'
 import { MAX_CHAIN_LINKS } from '../limits.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
-import { baseFileName, type CheckpointBase, type CheckpointKind } from './cut.ts'
+import { baseFileName, type CheckpointBase, type CheckpointKind, checkpointFileName } from './cut.ts'
 import { openCheckpointFile } from './openfile.ts'
 import { readHeader } from './reader.ts'
 
@@ -29,7 +29,7 @@ export interface CheckpointInfo {
   maxParallelism: number
   /** The key groups that its store takes, both ends included. */
   keyGroups: KeyGroupRange
-  /** When it was cut, by its store's clock. */
+  /** When it was cut, by its store's clock; of one version each is later than the one before, by a millisecond at least. */
   createdMs: number
   /** How long calls were held up by the cut. */
   pauseMs: number
@@ -46,7 +46,7 @@ export interface CheckpointInfo {
 }
 
 export interface CheckpointCatalog {
-  /** Oldest first: by version, then by when they were cut. Of all stores that wrote here. */
+  /** Oldest first: by version, then by when they were cut, and what builds on another behind it. Of all stores. */
   checkpoints: CheckpointInfo[]
   /** Files that are named as checkpoints and are none that can be read, and why. */
   unreadable: { path: string; error: TidemarkError }[]
@@ -82,7 +82,7 @@ export async function listFiles(directory: string, files: Files): Promise<Checkp
       if (!isGone(error)) catalog.unreadable.push({ path, error })
     }
   }
-  catalog.checkpoints.sort((a, b) => a.version - b.version || a.createdMs - b.createdMs)
+  catalog.checkpoints = inOrder(catalog.checkpoints)
   return catalog
 }
 
@@ -115,6 +115,25 @@ export async function readCheckpointInfo(path: string, files?: Files): Promise<C
   } finally {
     await opened.file.close()
   }
+}
+
+/** By version; of one version by when they were cut, but what builds on another behind it, whatever the clock said. */
+function inOrder(checkpoints: readonly CheckpointInfo[]): CheckpointInfo[] {
+  const chainOf = chainFinder(checkpoints)
+  const ofVersion = new Map<number, number>()
+  for (const { version } of checkpoints) ofVersion.set(version, (ofVersion.get(version) ?? 0) + 1)
+  const placed = checkpoints.map((one) => {
+    if (ofVersion.get(one.version) === 1) return { one, latestMs: one.createdMs, links: 0 }
+    const same = chainOf(one).links.filter(({ version }) => version === one.version)
+    return { one, latestMs: Math.max(...same.map(({ createdMs }) => createdMs)), links: same.length }
+  })
+  placed.sort((a, b) => a.one.version - b.one.version || a.latestMs - b.latestMs || a.links - b.links)
+  return placed.map(({ one }) => one)
+}
+
+/** Whether a checkpoint's file has the name by which others build on it: somebody may have given it another. */
+export function hasOwnName({ path, kind, version, id }: CheckpointInfo): boolean {
+  return basename(path) === checkpointFileName({ kind, version, checkpointId: id })
 }
 
 function isTemporaryName(name: string): boolean {

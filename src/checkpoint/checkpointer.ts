@@ -11,13 +11,14 @@ import { logKey } from '../engine/keyspaces.ts'
 import type { StoreRecord } from '../engine/migration.ts'
 import type { Files } from '../files.ts'
 import { DEFAULT_MAX_LINKS } from '../limits.ts'
-import { parseEntry } from '../log/entry.ts'
+import { type ParsedEntry, parseEntry } from '../log/entry.ts'
 import type { CommitPipeline } from '../log/pipeline.ts'
 import type { LogHold, LogRetention } from '../log/retention.ts'
 import type { CheckedOptions } from '../options.ts'
 import { type Cut, takeCut } from '../snapshot/cut.ts'
 import type { RunningSnapshots } from '../snapshot/running.ts'
 import { reached } from '../steps.ts'
+import type { CheckpointInfo } from './catalog.ts'
 import type { CheckpointWriters } from './client.ts'
 import type { CheckpointBase, CheckpointCut, CheckpointKind, WrittenCheckpoint } from './cut.ts'
 import { baseOf, type Lineage, Lineages, lookAt, worthwhileLogCharacters } from './lineage.ts'
@@ -63,6 +64,10 @@ export class Checkpointer {
   readonly files = new Turns()
   /** What is held for the next incremental checkpoint in a directory. */
   readonly #holds = new Map<string, LogHold>()
+  /** Ids of checkpoints that are of a past that was given up: the store's directory was put back to an earlier state. */
+  readonly #otherPast = new Set<string>()
+  /** The newest cut that is known of. */
+  #lastCut = { version: 0, createdMs: 0 }
 
   constructor(parts: CheckpointerParts) {
     this.#parts = parts
@@ -101,7 +106,7 @@ export class Checkpointer {
     try {
       reached('checkpoint.beforeCut')
       cut = await takeCut(pipeline, snapshots, (version) => {
-        createdMs = this.#parts.options.clock.now()
+        createdMs = this.#createdMs(version)
         if (options.incremental !== true) return
         // All that is there stays until it is known what this one builds on; what comes stays for the next.
         for (const first of [retention.oldest, version]) {
@@ -160,9 +165,43 @@ export class Checkpointer {
   /** Whether a checkpoint stands at a place of this log: a store's directory may have been put back to an earlier state. */
   #isOurs({ version, chain }: Pick<CheckpointBase, 'version' | 'chain'>, cut: Cut): boolean {
     if (version >= cut.running.version) return version === cut.running.version && chain === cut.chain
+    return this.#entry(version)?.previous === chain
+  }
+
+  /** Checksum of the newest log entry before a version; undefined where the log does not tell. */
+  #chainBefore(version: number): number | undefined {
+    return this.#entry(version)?.previous ?? this.#entry(version - 1)?.checksum
+  }
+
+  #entry(version: number): ParsedEntry | undefined {
     const key = logKey(version)
-    const value = this.#parts.engine.get(key)
-    return value !== undefined && parseEntry(key, value)?.previous === chain
+    const value = version < 1 ? undefined : this.#parts.engine.get(key)
+    return value === undefined ? undefined : parseEntry(key, value)
+  }
+
+  /**
+   * What is above the store's next version, or has another place in its log, is of a past that was given up. That is
+   * remembered: versions go on, and the log is trimmed.
+   */
+  noteFound(checkpoints: readonly CheckpointInfo[], nextVersion: number): void {
+    for (const { storeId, id, version, chain, createdMs } of checkpoints) {
+      if (storeId !== this.#parts.record.storeId) continue
+      if (version > nextVersion || (this.#chainBefore(version) ?? chain) !== chain) this.#otherPast.add(id)
+      else if (version >= this.#lastCut.version) this.#lastCut = { version, createdMs }
+    }
+  }
+
+  isOfOtherPast(id: string): boolean {
+    return this.#otherPast.has(id)
+  }
+
+  /** By the store's clock; but of one version each later than the one before: that is what tells their order. */
+  #createdMs(version: number): number {
+    const last = this.#lastCut
+    const nowMs = this.#parts.options.clock.now()
+    const createdMs = version === last.version ? Math.max(nowMs, last.createdMs + 1) : nowMs
+    this.#lastCut = { version, createdMs }
+    return createdMs
   }
 
   #describe(

@@ -63,13 +63,9 @@ async function fileInDirectory(
   if (unreadable !== undefined && (version === undefined || found === undefined)) throw unreadable.error
   if (found !== undefined) return found.checkpoint.path
   // A chain of which a part is missing: opening it will say which.
-  const broken =
-    version === undefined
-      ? undefined
-      : nearest(
-          known.filter(({ isWhole }) => !isWhole),
-          version,
-        )
+  const broken = known.find(
+    ({ checkpoint, isWhole }) => version !== undefined && !isWhole && checkpoint.version >= version,
+  )
   if (broken !== undefined) return broken.checkpoint.path
   throw new TidemarkError(
     'TIDEMARK_CHECKPOINT_NOT_FOUND',
@@ -79,17 +75,10 @@ async function fileInDirectory(
   )
 }
 
-/** In order of version; of one version, what builds on another behind it. */
+/** In order, as they are listed. */
 function chainsOf({ checkpoints }: CheckpointCatalog): Known[] {
   const chainOf = chainFinder(checkpoints)
-  return checkpoints
-    .map((checkpoint) => ({ checkpoint, ...chainOf(checkpoint) }))
-    .sort(
-      (a, b) =>
-        a.checkpoint.version - b.checkpoint.version ||
-        a.checkpoint.createdMs - b.checkpoint.createdMs ||
-        a.links.length - b.links.length,
-    )
+  return checkpoints.map((checkpoint) => ({ checkpoint, ...chainOf(checkpoint) }))
 }
 
 /** Versions of different stores say nothing about each other: of several, the one counts that wrote last. */
@@ -113,22 +102,48 @@ function refuseUnclear(known: readonly Known[], { checkpoint: newest }: Known): 
   )
 }
 
-/** The store of the newest checkpoint comes before the others. */
+/** The store of the newest checkpoint comes before the others, and of these the one that wrote last. */
 function covering(known: readonly Known[], newest: Known | undefined, version: number): Known | undefined {
-  const all = known.filter(({ links, isWhole }) => isWhole && links.at(-1)!.version <= version)
-  const { storeId } = newest?.checkpoint ?? {}
-  return (
-    nearest(
-      all.filter(({ checkpoint }) => checkpoint.storeId === storeId),
+  const all = known.filter(
+    ({ checkpoint, links, isWhole }) =>
+      isWhole && links.at(-1)!.version <= version && checkpoint.version >= version,
+  )
+  for (const one of [newest, cutLast(all)]) {
+    const found = nearest(
+      all.filter(({ checkpoint }) => checkpoint.storeId === one?.checkpoint.storeId),
       version,
-    ) ?? nearest(all, version)
+    )
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/**
+ * Of one store's that reach a version, the one that does so with the least in the chain of the newest: what lies beside
+ * that chain may be of a past that was given up. Where time and version name different chains, which is which is not clear.
+ */
+function nearest(known: readonly Known[], version: number): Known | undefined {
+  const reaching = known.filter(({ checkpoint }) => checkpoint.version >= version)
+  const found = leastOf(reaching, reaching.at(-1), version)
+  const cut = leastOf(reaching, cutLast(reaching), version)
+  if (found === undefined || cut === undefined || isOn(found, cut) || isOn(cut, found)) return found
+  throw invalidArgument(
+    `of which past version ${version} is meant is not clear: ${found.checkpoint.path} has the highest version of those ` +
+      `that cover it, and ${cut.checkpoint.path} was taken later, so the store or its clock was put back in between: ` +
+      'name the one to restore',
   )
 }
 
-/** The last of those that reach a version with the least. */
-function nearest(known: readonly Known[], version: number): Known | undefined {
-  const first = known.find(({ checkpoint }) => checkpoint.version >= version)?.checkpoint.version
-  return known.findLast(({ checkpoint }) => checkpoint.version === first)
+/** The first checkpoint of a chain that reaches a version, with the last link of that checkpoint's version. */
+function leastOf(known: readonly Known[], head: Known | undefined, version: number): Known | undefined {
+  const least = head?.links.findLast((link) => link.version >= version)?.version
+  const link = head?.links.find((one) => one.version === least)
+  return known.find(({ checkpoint }) => checkpoint === link)
+}
+
+/** Whether a chain goes through the place in the log at which a checkpoint was cut. */
+function isOn({ links }: Known, { checkpoint: { version, chain } }: Known): boolean {
+  return links.some((link) => link.version === version && link.chain === chain)
 }
 
 /** The versions that whole chains cover, as text. */

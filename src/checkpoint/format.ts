@@ -76,10 +76,15 @@ export function encodePreamble(version = CHECKPOINT_FORMAT_VERSION): Buffer {
   return bytes
 }
 
+/** Whether a file that begins so is a checkpoint, of this format or of another, whole or damaged. */
+export function beginsAsCheckpoint(bytes: Buffer): boolean {
+  return bytes.subarray(0, MAGIC.length).equals(MAGIC)
+}
+
 /** The format version of a file, known to this code or newer. */
 export function parsePreamble(bytes: Buffer): number {
   check(bytes.length === PREAMBLE_BYTES, 'the file is shorter than its first bytes')
-  check(bytes.subarray(0, 8).equals(MAGIC), 'it does not begin as a checkpoint does')
+  check(beginsAsCheckpoint(bytes), 'it does not begin as a checkpoint does')
   check(
     bytes.readUInt32LE(12) === crc32(bytes.subarray(0, 12)),
     'the checksum of the format version is wrong',

@@ -10,7 +10,7 @@
 import path from 'node:path'
 import { type Files, systemFiles } from '../files.ts'
 import { MIN_OUTGROWN_BYTES } from '../limits.ts'
-import { type CheckpointInfo, chainFinder, listFiles } from './catalog.ts'
+import { type CheckpointInfo, chainFinder, hasOwnName, listFiles } from './catalog.ts'
 import type { CheckpointBase } from './cut.ts'
 
 /** A checkpoint, and what its file looked like when it was first seen. */
@@ -92,7 +92,8 @@ export class Lineages {
     // Where there is no directory yet, there is nothing in it; where it cannot be read, writing will tell.
     const catalog = await listFiles(directory, this.#files).catch(() => undefined)
     const candidates = (catalog?.checkpoints ?? []).filter(
-      (checkpoint) => checkpoint.storeId === this.#storeId && checkpoint.kind !== 'savepoint',
+      (checkpoint) =>
+        checkpoint.storeId === this.#storeId && checkpoint.kind !== 'savepoint' && hasOwnName(checkpoint),
     )
     const chainOf = chainFinder(candidates)
     for (const checkpoint of candidates.reverse()) {

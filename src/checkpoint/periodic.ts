@@ -69,8 +69,9 @@ export class PeriodicCheckpoints {
   trigger(options: TriggerOptions): Promise<CheckpointSummary> {
     return new Promise((resolve, reject) => {
       const attempt = makeAttempt('call', options, resolve, reject)
+      attempt.giveUp = () => this.#giveUp(attempt)
       this.#waiting.push(attempt)
-      attempt.signal.addEventListener('abort', () => this.#giveUp(attempt), { once: true })
+      attempt.signal.addEventListener('abort', attempt.giveUp, { once: true })
       if (attempt.signal.aborted) this.#giveUp(attempt)
       this.#pass()
     })
@@ -80,7 +81,7 @@ export class PeriodicCheckpoints {
   end(reason: TidemarkError): void {
     this.#isOver = true
     this.#intervalMs = Number.POSITIVE_INFINITY
-    for (const attempt of this.#waiting.splice(0)) attempt.reject(reason)
+    for (const attempt of [...this.#waiting]) if (this.#takeOut(attempt)) attempt.reject(reason)
     this.#pass()
   }
 
@@ -135,8 +136,11 @@ export class PeriodicCheckpoints {
 
   #takeOut(attempt: Attempt): boolean {
     const at = this.#waiting.indexOf(attempt)
-    if (at >= 0) this.#waiting.splice(at, 1)
-    return at >= 0
+    if (at < 0) return false
+    this.#waiting.splice(at, 1)
+    // A signal that is listened to is kept for ever, and with it all that the attempt holds.
+    attempt.signal.removeEventListener('abort', attempt.giveUp)
+    return true
   }
 
   #giveUp(attempt: Attempt): void {

@@ -2,6 +2,7 @@
 import type { Clock } from '../clock.ts'
 import type { TidemarkError } from '../errors.ts'
 import type { Files } from '../files.ts'
+import type { CheckpointInfo } from './catalog.ts'
 import type { CheckpointSummary } from './checkpointer.ts'
 import type { EmitCheckpointEvent } from './periodicevents.ts'
 import type { Turns } from './turns.ts'
@@ -22,6 +23,10 @@ export interface CheckpointTaker {
   readonly idsUnderWay: ReadonlyMap<string, string | undefined>
   /** While a base is chosen no file is removed. */
   readonly files: Turns
+  /** Takes note of what a directory has, oldest first, while it can be told which of it is of a past that was given up. */
+  noteFound(checkpoints: readonly CheckpointInfo[], nextVersion: number): void
+  /** Whether that was found of a checkpoint. */
+  isOfOtherPast(id: string): boolean
 }
 
 export interface PeriodicParts {

@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 import { type EnginePlatform, systemEngine } from '../engine/open.ts'
-import { invalidArgument, TidemarkError } from '../errors.ts'
+import { invalidArgument, requireObject, TidemarkError } from '../errors.ts'
 import { ensureDirectory, type Files, syncDirectory } from '../files.ts'
 import { reached } from '../steps.ts'
 import type { KeyGroupRange } from '../timer/codec.ts'
@@ -169,6 +169,7 @@ function checkArguments(places: readonly string[], location: string, options: Re
     throw invalidArgument('checkpointPath must be a path, or several')
   for (const place of places) checkPath(place, 'checkpointPath')
   checkPath(location, 'location')
+  requireObject(options, 'the options of a restore')
   for (const name of Object.keys(options)) {
     if (!KNOWN.has(name))
       throw invalidArgument(`unknown option '${name}': known are ${[...KNOWN].join(', ')}`)

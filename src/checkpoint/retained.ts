@@ -48,8 +48,11 @@ export class RetainedCheckpoints {
   }
 
   async #look(): Promise<CheckpointCatalog> {
-    await makeDirectory(this.#wiring.files, this.directory, this.directory)
-    return listFiles(this.directory, this.#wiring.files)
+    const { files, taker, nextVersion } = this.#wiring
+    await makeDirectory(files, this.directory, this.directory)
+    const catalog = await listFiles(this.directory, files)
+    taker.noteFound(catalog.checkpoints, nextVersion())
+    return catalog
   }
 
   /** The checkpoints of this store, oldest first. Rejects with TIDEMARK_CHECKPOINT_NOT_FOUND. */
@@ -86,8 +89,8 @@ export class RetainedCheckpoints {
   }
 
   #owner(): CheckpointOwner {
-    const { storeId, nextVersion } = this.#wiring
-    return { storeId, version: nextVersion() }
+    const { storeId, nextVersion, taker } = this.#wiring
+    return { storeId, version: nextVersion(), isOfOtherPast: (id) => taker.isOfOtherPast(id) }
   }
 
   #own({ checkpoints }: CheckpointCatalog): CheckpointInfo[] {

@@ -13,19 +13,22 @@ import { basename } from 'node:path'
 import { TidemarkError } from '../errors.ts'
 import { type Files, syncDirectory } from '../files.ts'
 import { reached } from '../steps.ts'
-import { type CheckpointCatalog, type CheckpointInfo, chainFinder } from './catalog.ts'
-import { checkpointFileName, temporarySuffix, versionInFileName } from './cut.ts'
+import { type CheckpointCatalog, type CheckpointInfo, chainFinder, hasOwnName } from './catalog.ts'
+import { temporarySuffix, versionInFileName } from './cut.ts'
 
 /** Whose checkpoints are meant. */
 export interface CheckpointOwner {
   storeId: string
   /** The version that a checkpoint would have now: those above it are of another past, its directory was put back. */
   version: number
+  /** Whether one of this store is known to be of another past, though its version has been passed since. */
+  isOfOtherPast?(id: string): boolean
 }
 
 /** Whether a checkpoint is one of a store's own past. */
-export function isOwn({ storeId, version }: CheckpointInfo, owner: CheckpointOwner): boolean {
-  return storeId === owner.storeId && version <= owner.version
+export function isOwn(checkpoint: CheckpointInfo, owner: CheckpointOwner): boolean {
+  if (checkpoint.storeId !== owner.storeId || checkpoint.version > owner.version) return false
+  return owner.isOfOtherPast?.(checkpoint.id) !== true
 }
 
 /** The newest checkpoint that a restore finds whole, savepoints too. `checkpoints`: oldest first. */
@@ -46,7 +49,7 @@ export function planRetention(
 ): CheckpointInfo[] {
   const chainOf = chainFinder(checkpoints)
   const isRemovable = (one: CheckpointInfo) =>
-    one.kind !== 'savepoint' && isOwn(one, owner) && basename(one.path) === fileNameOf(one)
+    one.kind !== 'savepoint' && isOwn(one, owner) && hasOwnName(one)
   const candidates = checkpoints.filter(isRemovable)
   const retained = new Set(candidates.filter((one) => chainOf(one).isWhole).slice(-retain))
   const [oldest] = retained
@@ -68,18 +71,14 @@ export function holdBack(
   let removed = [...plan]
   let heldBy: CheckpointCatalog['unreadable'][number] | undefined
   for (const file of unreadable) {
-    // One that is damaged builds on nothing any more.
-    if (file.error.code !== 'TIDEMARK_CHECKPOINT_NOT_FOUND') continue
+    // One that is damaged builds on nothing any more; one that a newer Tidemark wrote may.
+    if (file.error.code === 'TIDEMARK_CHECKPOINT_CORRUPT') continue
     const version = versionInFileName(file.path) ?? Number.POSITIVE_INFINITY
     const others = removed.filter((one) => one.version > version)
     if (others.length < removed.length) heldBy ??= file
     removed = others
   }
   return { removed, heldBy }
-}
-
-function fileNameOf({ kind, version, id }: CheckpointInfo): string {
-  return checkpointFileName({ kind, version, checkpointId: id })
 }
 
 /** Temporary files that dead runs of a store have left; `underWay` has the ids of those being written. */

@@ -1,12 +1,14 @@
 // timeout: 400s
 // Periodic checkpoints: the schedule carried out by a store's clock, what is told of each, and what stays.
 
-import fs, { existsSync } from 'node:fs'
+import { getEventListeners } from 'node:events'
+import fs, { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { cp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { chainFinder } from '../../src/checkpoint/catalog.ts'
+import { encodePreamble } from '../../src/checkpoint/format.ts'
 import { checkPeriodicOptions, type PeriodicCheckpointOptions } from '../../src/checkpoint/periodicoptions.ts'
 import { writeCheckpoint } from '../../src/checkpoint/writer.ts'
 import { TidemarkError } from '../../src/errors.ts'
@@ -331,6 +333,22 @@ test('the signal of a call aborts it, waiting or under way', async () => {
     await rejects(underWay, 'TIDEMARK_CHECKPOINT_ABORTED')
     assert.is(taker.held.length, 1)
     assert.equal(told, ['started 1 by call', 'aborted 1 signal'])
+  })
+})
+
+test('a signal is listened to while the call waits for a place, and no longer', async () => {
+  await withHeld(new ManualClock(0), { intervalMs: 1000 }, async ({ checkpoints, taker }) => {
+    const first = checkpoints.trigger()
+    const second = checkpoints.trigger()
+    const third = checkpoints.trigger()
+    // The taker itself listens to what it takes: nobody else does.
+    for (const call of [first, second]) {
+      assert.is(getEventListeners(taker.last.options.signal, 'abort').length, 1)
+      taker.last.complete()
+      await call
+    }
+    taker.last.complete()
+    await third
   })
 })
 
@@ -881,6 +899,120 @@ test('a store whose directory was put back takes what it has not reached for ano
       assert.equal(await versionsIn(directory!), [version, ...before.slice(1)])
       assert.is((await store.checkpoints.latest())!.version, version)
     })
+  })
+})
+
+test('what is of another past stays so when the store has passed its version', async () => {
+  await withDirectory(async (parent) => {
+    const [location, backup, directory] = ['store', 'backup', 'checkpoints'].map((name) => join(parent, name))
+    const options = { directory: directory!, intervalMs: 3_600_000, retain: 2 }
+    const within = (body: (store: Store, commit: (count: number) => Promise<void>) => Promise<void>) =>
+      inStore(location!, { clock: new ManualClock(0) }, (store) =>
+        body(store, async (count) => {
+          for (let i = 0; i < count; i++) await registerIn(store)
+        }),
+      )
+    await within((_, commit) => commit(1))
+    await cp(location!, backup!, { recursive: true })
+    let gone = ''
+    await within(async (store, commit) => {
+      await commit(6)
+      gone = (await store.checkpoint(directory!)).id
+    })
+    await rm(location!, { recursive: true })
+    await rename(backup!, location!)
+    const ids = async () => (await listCheckpoints(directory!)).checkpoints.map(({ id }) => id)
+    await within(async (store, commit) => {
+      const told = toldBy(store.checkpoints)
+      await store.checkpoints.start(options)
+      assert.is(told[0], 'foreign 1')
+      await commit(1)
+      const first = await store.checkpoints.trigger()
+      await commit(10)
+      assert.is((await store.checkpoints.latest())!.id, first.id)
+      const second = await store.checkpoints.trigger()
+      assert.equal((await ids()).sort(), [gone, first.id, second.id].sort())
+      await store.checkpoints.stop()
+    })
+  })
+})
+
+test('one that the log alone knows to be of another past is none of this store, at its very version too', async () => {
+  await withDirectory(async (parent) => {
+    const [location, backup, directory] = ['store', 'backup', 'checkpoints'].map((name) => join(parent, name))
+    const clock = new ManualClock(0)
+    await inStore(location!, { clock }, registerIn)
+    await cp(location!, backup!, { recursive: true })
+    await inStore(location!, { clock }, async (store) => {
+      await registerIn(store)
+      await store.checkpoint(directory!)
+    })
+    await rm(location!, { recursive: true })
+    await rename(backup!, location!)
+    for (const commits of [1, 4]) {
+      await inStore(location!, { clock }, async (store) => {
+        for (let i = 0; i < commits; i++) await registerIn(store)
+        await store.checkpoints.start({ directory: directory!, intervalMs: 3_600_000 })
+        assert.equal(await store.checkpoints.list(), [])
+        assert.is(await store.checkpoints.latest(), undefined)
+      })
+    }
+  })
+})
+
+test('the one just taken stays, though nothing was committed since the last and the clock was set back', async () => {
+  for (const [incremental, retain] of [
+    [false, 1],
+    [false, 2],
+    [true, 1],
+    [true, 2],
+  ] as const) {
+    const options = { intervalMs: 60_000, incremental, retain }
+    await withRunning(options, async ({ store, clock, directory, register }) => {
+      await register()
+      await clock.advanceBy(1000)
+      for (let offset = 0; offset < 6; offset++) {
+        // It stands still, too.
+        if (offset === 3) await clock.advanceTo(0)
+        const { path } = await store.checkpoints.trigger({ metadata: { offset } })
+        assert.ok(existsSync(path), `${offset}`)
+        const restored = await TimerStore.restore(directory, `${directory}-${offset}`)
+        assert.equal(restored.metadata, { offset })
+        assert.is((await store.checkpoints.latest())!.path, path)
+      }
+    })
+  }
+})
+
+test('of several at once, of one version, the one that was cut last stays', async () => {
+  await withRunning({ intervalMs: 3_600_000, maxConcurrent: 4 }, async ({ store, directory, register }) => {
+    await register()
+    for (let round = 0; round < 5; round++) {
+      const triggers = [0, 1, 2].map((offset) => store.checkpoints.trigger({ metadata: { round, offset } }))
+      const ended = await Promise.allSettled(triggers)
+      const last = ended.at(-1)!
+      assert.is(last.status, 'fulfilled')
+      if (last.status === 'fulfilled') assert.ok(existsSync(last.value.path))
+      const { metadata } = (await listCheckpoints(directory)).checkpoints.at(-1)!
+      assert.equal(metadata, { round, offset: 2 })
+    }
+  })
+})
+
+test('a file of a newer format keeps what it may build on, and that is told', async () => {
+  await withRunning({ intervalMs: 3_600_000, incremental: true }, async ({ store, errors, register }) => {
+    await register()
+    const full = await store.checkpoints.trigger()
+    await register()
+    const link = await store.checkpoints.trigger()
+    assert.is(link.base?.id, full.id)
+    const bytes = readFileSync(link.path)
+    encodePreamble(99).copy(bytes)
+    writeFileSync(link.path, bytes)
+    await register()
+    await store.checkpoints.trigger({ incremental: false })
+    assert.equal([existsSync(full.path), existsSync(link.path)], [true, true])
+    assert.is(errors.at(-1)!.code, 'TIDEMARK_UNSUPPORTED_FORMAT')
   })
 })
 

@@ -3,7 +3,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { cp, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { writeIncremental } from '../../src/checkpoint/logwriter.ts'
@@ -271,6 +271,16 @@ async function afterSpoiling(
 test('nothing builds on a chain of which a link was taken away', async () => {
   for (let gone = 0; gone < 4; gone++) {
     await afterSpoiling(60 + gone, async (links) => rm(links[gone]!.path))
+  }
+})
+
+test('nor on one that was given another name, as a file that is to stay is, or as a savepoint', async () => {
+  for (const [number, name] of ['before-the-migration.tidemark', 'savepoint'].entries()) {
+    await afterSpoiling(90 + number, async (links) => {
+      const { path } = links.at(-1)!
+      const file = name === 'savepoint' ? basename(path).replace('checkpoint-', 'savepoint-') : name
+      await rename(path, join(dirname(path), file))
+    })
   }
 })
 

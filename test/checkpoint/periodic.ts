@@ -43,6 +43,12 @@ export class HeldTaker implements CheckpointTaker {
   readonly files = new Turns()
   isDeaf = false
 
+  noteFound(): void {}
+
+  isOfOtherPast(): boolean {
+    return false
+  }
+
   /** The one that was asked for last. */
   get last(): HeldCheckpoint {
     return this.held.at(-1)!

@@ -10,7 +10,7 @@ import { type CheckpointSummary, TimerStore } from '../../src/index.ts'
 import { ManualClock } from '../../src/testing.ts'
 import { randomFrom, seed } from '../support/random.ts'
 import { rejects } from '../support/refusals.ts'
-import { openStore, withDirectory } from '../support/store.ts'
+import { all, inStore, openStore, withDirectory } from '../support/store.ts'
 import { assertRestored, History } from './history.ts'
 import { lifeDefinition } from './life.ts'
 import { withLife } from './world.ts'
@@ -333,6 +333,55 @@ test('where a store’s directory was put back, its newest checkpoint is not gue
     await rejects(restoring, 'TIDEMARK_INVALID_ARGUMENT', next.path, abandoned.path, 'name the one')
     assert.not((await readdir(parent)).includes('target'))
     assert.is((await TimerStore.restore(next.path, target)).version, next.version)
+  })
+})
+
+test('a version that two pasts went through is of the newest chain, or is not guessed', async () => {
+  await withDirectory(async (parent) => {
+    const [location, copy, checkpoints] = ['store', 'copy', 'checkpoints'].map((name) => join(parent, name))
+    let targets = 0
+    /** Which of the stores' timers were there: each has its own key. */
+    const restoredAt = async (place: string, version: number) => {
+      const target = join(parent, `target-${targets++}`)
+      await TimerStore.restore(place, target, { version })
+      return inStore(target, {}, async (store) => {
+        const { eventTime } = await store.service('orders')
+        return [...new Set((await all(eventTime.list({}))).map(({ key }) => key))].sort().join()
+      })
+    }
+    const links = async (place: string, startMs: number, count: number) => {
+      const store = await openStore(place, { clock: new ManualClock(startMs) })
+      const { eventTime } = await store.service('orders')
+      const taken: CheckpointSummary[] = []
+      for (let i = 0; i < count; i++) {
+        for (let n = 0; n < 4; n++) await eventTime.register({ key: `${startMs}`, timestamp: i * 10 + n })
+        taken.push(await store.checkpoint(checkpoints!, { incremental: true }))
+      }
+      await store.close()
+      return taken
+    }
+    const [root] = await links(location!, 0, 1)
+    await cp(location!, copy!, { recursive: true })
+    const [abandoned] = await links(location!, 60_000, 1)
+    const [first, second] = await links(copy!, 120_000, 2)
+    assert.equal(
+      [abandoned!.base?.id, first!.base?.id, first!.version],
+      [root!.id, root!.id, abandoned!.version],
+    )
+    // The newest chain is of the store as it is now, whatever lies nearer.
+    for (const place of [checkpoints!, root!.path]) {
+      for (const version of [root!.version + 1, first!.version, second!.version])
+        assert.is(await restoredAt(place, version), '0,120000', `${version}`)
+    }
+    assert.is(await restoredAt(abandoned!.path, root!.version + 1), '0,60000')
+    const [more] = await links(location!, 90_000, 1)
+    await links(location!, 91_000, 1)
+    assert.is(more!.base?.id, abandoned!.id)
+    for (const place of [checkpoints!, root!.path]) {
+      const asked = () => restoredAt(place, root!.version + 1)
+      await rejects(asked, 'TIDEMARK_INVALID_ARGUMENT', 'is not clear', first!.path, abandoned!.path)
+    }
+    assert.is(await restoredAt(second!.path, root!.version + 1), '0,120000')
   })
 })
 
