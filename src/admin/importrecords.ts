@@ -11,6 +11,7 @@ import {
 import type { KeyGroupRange } from '../timer/codec.ts'
 import type { TimeDomain } from '../timer/identity.ts'
 import { canonicalJson, encodePart } from '../timer/schema.ts'
+import { isSchemasText } from '../timer/schematext.ts'
 import { ownerOf, RESERVED_NAME_BYTES, RESERVED_NAME_PREFIX } from '../timer/servicename.ts'
 import { utf8Length } from '../timer/text.ts'
 import { EXPORT_FORMAT } from './exportformat.ts'
@@ -95,6 +96,8 @@ function serviceRecord(fields: Fields, refuse: Refuse): ImportRecord {
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
     refuse('schemas must be an object')
   const name = serviceName(service, refuse)
+  if (!isSchemasText(text))
+    refuse('schemas must be { key, namespace, payload? } as an export has them, each of them a JSON Schema')
   return { kind: 'service', name, watermark: timestampOf(watermark, 'watermark', refuse), schemas: text }
 }
 

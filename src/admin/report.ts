@@ -2,7 +2,7 @@
 import fs from 'node:fs'
 import { invalidArgument } from '../errors.ts'
 import { EXIT } from './exitcodes.ts'
-import { writeWhole } from './outputfile.ts'
+import { firstBytes, writeWhole } from './outputfile.ts'
 import { printable } from './printable.ts'
 import { runAsScript } from './run.ts'
 import { openSource } from './source.ts'
@@ -36,9 +36,7 @@ export const report = defineVerb({
     try {
       const { reportOn } = await import('./report/document.ts')
       const page = await reportOn(source, terminal)
-      await writeWhole(output, (append) => append(page)).catch((cause) => {
-        throw invalidArgument(`${output} cannot be written (${(cause as Error).message})`, cause)
-      })
+      await writeWhole(output, (append) => append(page))
       const { kind, path, version, count: timers } = source
       const length = Buffer.byteLength(page)
       if (terminal.isJson) terminal.json({ output, bytes: length, kind, path, version, timers })
@@ -56,19 +54,9 @@ const PAGE_BEGINS = '<!doctype html>'
 async function refuseForeign(output: string): Promise<void> {
   const stats = await fs.promises.stat(output).catch(() => undefined)
   if (stats === undefined) return
-  const begins = stats.isFile() ? await firstBytes(output, PAGE_BEGINS.length) : ''
+  const begins = stats.isFile() ? (await firstBytes(output, PAGE_BEGINS.length)).toString('latin1') : ''
   if (begins.toLowerCase() === PAGE_BEGINS || (stats.isFile() && stats.size === 0)) return
   throw invalidArgument(`${output} is there, and no page: it was left as it is; give another path`)
-}
-
-async function firstBytes(file: string, length: number): Promise<string> {
-  const handle = await fs.promises.open(file, 'r')
-  try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, 0)
-    return buffer.toString('latin1', 0, bytesRead)
-  } finally {
-    await handle.close()
-  }
 }
 
 await runAsScript(import.meta.url, report)

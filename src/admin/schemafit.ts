@@ -2,7 +2,7 @@
  * Whether a value fits a JSON Schema as a service stores it, as far as types, fields, constants and alternatives say it:
  * what is told to be wrong is wrong, and what only the service's own code can tell is left to that.
  */
-import { canonicalJson } from '../timer/schema.ts'
+import { isDeepStrictEqual } from 'node:util'
 import type { JsonSchema } from '../timer/schematext.ts'
 
 /** Why a value does not fit, in words behind the name of what it is; undefined: nothing says so. */
@@ -67,6 +67,8 @@ function isOfType(value: unknown, type: string): boolean {
   return true
 }
 
+/** Whether two values of JSON are the same one. */
 function isEqual(a: unknown, b: unknown): boolean {
-  return canonicalJson(a) === canonicalJson(b)
+  // Minus zero is zero, also where it is typed by hand.
+  return a === b || isDeepStrictEqual(a, b)
 }

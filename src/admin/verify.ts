@@ -11,6 +11,7 @@ import { bytes, counted, duration } from './units.ts'
 import { type Arguments, defineVerb } from './verb.ts'
 import {
   exitCodeFor,
+  findingOf,
   headsOf,
   type Verified,
   type VerifyFinding,
@@ -166,7 +167,13 @@ async function addDeep(verified: Verified, terminal: Terminal): Promise<void> {
 
 async function add(verified: Verified, find: () => Promise<VerifyFinding[]>): Promise<void> {
   const startMs = performance.now()
-  verified.findings.push(...(await find()))
+  const found = await find().catch((error) => {
+    // What is damaged further down its chain; whatever else stops a restore says nothing about what is stored.
+    const finding = findingOf(verified.path, error)
+    if (finding.severity !== 'damage') throw error
+    return [{ ...finding, message: `it cannot be restored: ${finding.message}` }]
+  })
+  verified.findings.push(...found)
   verified.isFine = verified.findings.length === 0
   verified.durationMs += performance.now() - startMs
 }

@@ -28,6 +28,8 @@ import { makePlaces } from './places.ts'
 import { runRecorded } from './recorded.ts'
 
 const directory = temporaryDirectory('export')
+// Its own: what others leave beside it while they run is none of its leftovers.
+process.env.TMPDIR = temporaryDirectory('export-tmp')
 const places = await makePlaces(directory)
 
 function leftovers(): string[] {
@@ -190,6 +192,33 @@ test('a file is there when it is whole, in place of one that was there', async (
   const told = await runRecorded(exportVerb, [places.full, '-o', file, '--json'])
   const { timers, services, bytes } = told.documents()[0] as Record<string, number>
   assert.equal([timers, services, bytes], [places.timers.length, 2, fs.statSync(file).size])
+})
+
+test('a checkpoint, or a file of a store, is not replaced, and a folder that is missing is told', async () => {
+  const copy = path.join(directory, 'mine.tidemark')
+  fs.copyFileSync(places.full, copy)
+  const store = path.join(directory, 'mine')
+  fs.cpSync(places.store, store, { recursive: true })
+  const before = fs.readFileSync(copy)
+  for (const [out, says] of [
+    [copy, 'is there, and a checkpoint'],
+    [path.join(store, 'CURRENT'), 'among the files of a store'],
+    [path.join(store, 'new.ndjson'), 'among the files of a store'],
+    [path.join(directory, 'no', 'such', 'x.ndjson'), 'cannot be written'],
+    [directory, 'and no file'],
+  ] as const) {
+    for (const place of [copy, store]) {
+      const { code, stderr } = await tidemark(['export', place, '-o', out])
+      assert.is(code, 2, `${out}: ${stderr}`)
+      assert.ok(stderr.includes(says), stderr)
+    }
+  }
+  assert.ok(fs.readFileSync(copy).equals(before))
+  assert.match(fs.readFileSync(path.join(store, 'CURRENT'), 'utf8'), /^MANIFEST-\d+\n$/)
+  const strangers = fs.readdirSync(store).filter((name) => /ndjson|tmp/.test(name))
+  assert.equal([strangers, fs.readdirSync(directory).filter((name) => name.endsWith('.tmp'))], [[], []])
+  assert.is((await tidemark(['verify', store])).code, 0)
+  assert.is((await tidemark(['report', copy, '-o', path.join(store, 'page.html')])).code, 2)
 })
 
 test('what is damaged is not exported in part: the file that was there stays, and nothing else is left', async () => {

@@ -13,8 +13,10 @@ import { diff } from '../../src/admin/diff.ts'
 import { exportVerb } from '../../src/admin/export.ts'
 import { importVerb } from '../../src/admin/import.ts'
 import { TimerStore } from '../../src/index.ts'
+import { NEWEST_FILE } from '../../src/log/newest.ts'
 import { ManualClock } from '../../src/testing.ts'
 import { keyGroupOf } from '../../src/timer/keygroup.ts'
+import { withLevel } from '../support/damage.ts'
 import { eventually } from '../support/eventually.ts'
 import { rejects } from '../support/refusals.ts'
 import { all, inStore, openStore, withDirectory } from '../support/store.ts'
@@ -205,6 +207,9 @@ test('a line that is wrong is told by its number, and nothing from its slice on 
     ['{"tidemark":"export","format":2}', 'use a newer Tidemark'],
     ['{"tidemark":"else"}', 'not an export of Tidemark'],
     ['{"service":"t","schemas":[]}', 'schemas must be an object'],
+    ['{"service":"t","schemas":{}}', 'schemas must be { key, namespace, payload? }'],
+    ['{"service":"t","schemas":{"key":{"type":"string"}}}', 'schemas must be { key, namespace, payload? }'],
+    ['{"service":"t","schemas":{"key":"x","namespace":"y"}}', 'each of them a JSON Schema'],
     [SERVICE.replace('"n"', '"m"').replace('["n"]', '["m"]'), 'is there with other schemas'],
   ] as const) {
     const ran = await importText(`${SERVICE}\n\n${GOOD}\n${wrong}\n${GOOD}\n`)
@@ -217,6 +222,15 @@ test('a line that is wrong is told by its number, and nothing from its slice on 
     assert.is(lines, problem.includes('other schemas') ? 3 : 1, problem)
     assert.ok(JSON.parse(ran.stderr).error.message.startsWith(`${error!.message} (lines 1 to `))
   }
+})
+
+test('a service whose schemas are none leaves its name free', async () => {
+  const ran = await importText(`${SERVICE}\n{"service":"t","schemas":{"key":{"type":"string"}}}\n`)
+  assert.is(ran.code, 1)
+  await inStore(ran.location, {}, async (store) => {
+    assert.equal(Object.keys(store.stats().services), ['s'])
+    await store.service('t')
+  })
 })
 
 test('the slices before a wrong line are there, and importing again goes on', async () => {
@@ -330,6 +344,51 @@ test('a store that is open elsewhere, or a directory that is none, is left alone
   assert.equal(fs.readdirSync(other), ['notes.txt'])
   assert.is((await tidemark(['import', placeFor('none'), placeFor('missing')])).code, 2)
   assert.is((await tidemark(['import'])).code, 2)
+})
+
+test('a store that is not what it was is refused, as its service refuses it', async () => {
+  const location = placeFor('newer')
+  const register = (n: number) =>
+    inStore(location, {}, async (store) => {
+      const orders = await store.service('orders')
+      await orders.eventTime.register({ key: `k${n}`, timestamp: n })
+    })
+  await register(1)
+  const older = placeFor('older')
+  fs.cpSync(location, older, { recursive: true })
+  await register(2)
+  fs.copyFileSync(path.join(location, NEWEST_FILE), path.join(older, NEWEST_FILE))
+  await rejects(() => importText(`${SERVICE}\n${GOOD}\n`, older), 'TIDEMARK_CORRUPT', 'is not what it was')
+  await withLevel(location, (level) => level.del('m!store'))
+  await rejects(() => importText(`${SERVICE}\n${GOOD}\n`, location), 'TIDEMARK_CORRUPT', 'record is missing')
+})
+
+test('an import notes how far the store came', async () => {
+  const { location } = await importText(`${SERVICE}\n${GOOD}\n`)
+  const noted = fs.readFileSync(path.join(location, NEWEST_FILE), 'utf8')
+  const version = await inStore(location, {}, async (store) => store.stats().version)
+  assert.match(noted, `version ${version}\n`)
+})
+
+test('a payload with half of a surrogate pair comes back, whatever its schema', async () => {
+  const payloads = ['\ud800', 'none', { text: '\ud800' }, 'a']
+  const location = placeFor('surrogates')
+  const payload = z.union([z.literal('none'), z.enum(['a']), z.string(), z.object({ text: z.string() })])
+  await inStore(location, {}, async (store) => {
+    const { eventTime } = await store.service('s', { payload })
+    for (const [timestamp, payload] of payloads.entries())
+      await eventTime.register({ key: 'k', timestamp, payload })
+  })
+  const ran = await importText(await exported(location))
+  assert.is(ran.code, 0)
+  await inStore(ran.location, {}, async (store) => {
+    const { eventTime } = await store.service('s', { payload })
+    const timers = await all(eventTime.list({ key: 'k' }))
+    assert.equal(
+      timers.map((timer) => timer.payload),
+      payloads,
+    )
+  })
 })
 
 test('people are told how far it came, and so are those who interrupt it', async () => {

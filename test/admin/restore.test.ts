@@ -144,6 +144,14 @@ test('the checkpoints of several stores are put together', async () => {
   assert.equal(comparable(rehearsed), comparable(restored))
   assert.is(restored.timers, places.timers.length)
   assert.is((await runRecorded(diff, [places.store, target])).code, 0)
+  for (const [text, start] of [
+    ['4-', 4],
+    ['8-', 8],
+    ['0-', 0],
+  ] as const) {
+    const { keyGroups } = await told(...parts, newTarget(), '--key-groups', text, '--dry-run')
+    assert.equal(keyGroups, { start, end: 15 }, text)
+  }
   const twice = () => told(parts[0]!, parts[0]!, newTarget(), '--dry-run')
   await rejects(twice, 'TIDEMARK_INVALID_ARGUMENT', 'that another of the checkpoints has')
 })

@@ -36,6 +36,8 @@ import { makePlaces } from './places.ts'
 import { recorded, runRecorded } from './recorded.ts'
 
 const directory = temporaryDirectory('verify')
+// Its own: what others leave beside it while they run is none of its leftovers.
+process.env.TMPDIR = temporaryDirectory('verify-tmp')
 const places = await makePlaces(directory)
 let copies = 0
 
@@ -309,6 +311,40 @@ test('--deep restores files, chains and stores aside, and leaves nothing behind'
   }
   assert.equal(await dump(copy), stored)
   assert.equal(temporary(), before)
+})
+
+test('--deep tells of a chain that is broken further down, and goes on', async () => {
+  const broken = async (name: string, damage: (full: string) => Promise<unknown>) => {
+    const chain = path.join(directory, name)
+    const store = await openStore(path.join(directory, `${name}-store`), { clock: new ManualClock(0) })
+    const { eventTime } = await store.service('orders')
+    const links: string[] = []
+    for (let timestamp = 0; timestamp < 3; timestamp++) {
+      await eventTime.register({ key: 'k', timestamp })
+      links.push((await store.checkpoint(chain, { incremental: true })).path)
+    }
+    await store.close()
+    fs.copyFileSync(places.full, path.join(chain, path.basename(places.full)))
+    await damage(links[0]!)
+    return { links, ...(await found(chain, '--deep')) }
+  }
+  const missing = await broken('without-full', (full) => fs.promises.rm(full))
+  assert.is(missing.code, 4)
+  assert.equal(
+    missing.findings.map((finding) => finding.path),
+    missing.links.slice(1),
+  )
+  assert.match(missing.findings[1]!.message, /^it cannot be restored: .* is missing/)
+  assert.equal(missing.lines.at(-1)!.summary!.files, 3)
+  const flipped = await broken('damaged-full', async (full) => {
+    const reader = await CheckpointReader.open(full)
+    await reader.close()
+    damaged(full, reader.index[0]!.offset + FRAME_HEAD_BYTES + 5)
+  })
+  assert.is(flipped.code, 4)
+  const [full, , last] = flipped.links
+  assert.equal([...new Set(flipped.findings.map((finding) => finding.path))], [full, last])
+  assert.equal(flipped.lines.at(-1)!.summary!.files, 4)
 })
 
 test('what a restore would lose, add or change is told, timer by timer', async () => {
