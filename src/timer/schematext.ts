@@ -136,8 +136,21 @@ const FILLING_IN = new Set(['default', 'prefault', 'catch'])
 
 function addMarks(schema: z.core.$ZodType, jsonSchema: Record<string, unknown>): void {
   const definition = schema._zod.def
+  if (definition.type === 'tuple') addLength(definition as z.core.$ZodTupleDef, jsonSchema)
   if (CONVERTING.has(definition.type) || rewrites(definition)) jsonSchema[CONVERTS] = true
   if (FILLING_IN.has(definition.type)) jsonSchema[FILLS_IN] = true
+}
+
+/**
+ * How long a tuple may be. JSON Schema's `prefixItems` does not say it; zod does from 4.5 on, and must mean the same before:
+ * a service may be started with another version of it.
+ */
+export function addLength({ items, rest }: z.core.$ZodTupleDef, jsonSchema: Record<string, unknown>): void {
+  const least = items.findLastIndex((item) => item._zod.optin === undefined) + 1
+  if (least > 0) jsonSchema.minItems ??= least
+  if (rest) return
+  jsonSchema.items ??= false
+  jsonSchema.maxItems ??= items.length
 }
 
 /** Whether a schema changes the text that it is given: `trim`, `toLowerCase`, a normalized URL. */

@@ -8,7 +8,7 @@ import { TimerCodec } from '../../src/timer/codec.ts'
 import { queuePrefix } from '../../src/timer/identity.ts'
 import { keyGroupOf } from '../../src/timer/keygroup.ts'
 import { compilePart, compilePayload, decodePart, encodePart, keyGroupText } from '../../src/timer/schema.ts'
-import { schemasText } from '../../src/timer/schematext.ts'
+import { addLength, schemasText } from '../../src/timer/schematext.ts'
 import '../support/random.ts'
 import { rejects, throwsInvalid } from '../support/refusals.ts'
 
@@ -269,6 +269,25 @@ test('a schema that refers to itself is a schema like any other', () => {
 test('a schema that does not encode to JSON is refused when the service starts', () => {
   for (const schema of [z.bigint(), z.date(), z.map(z.string(), z.string()), z.symbol(), z.literal(1n)]) {
     throwsInvalid(() => schemasText({ key: schema }, 'orders'), 'key', /orders/)
+  }
+})
+
+test('how long a tuple may be is told, also where its zod does not', () => {
+  const tuples = [
+    z.tuple([]),
+    z.tuple([z.int(), z.string()]),
+    z.tuple([z.int(), z.string().optional()]),
+    z.tuple([z.int().optional(), z.string().default('x')]),
+    z.tuple([z.int(), z.string()]).rest(z.boolean()),
+    z.tuple([z.int(), z.tuple([z.int()])]),
+  ]
+  for (const tuple of tuples) {
+    const { $schema: _, ...told } = z.toJSONSchema(tuple, { io: 'input' }) as Record<string, unknown>
+    // As zod before 4.5 writes it.
+    const { minItems: __, maxItems: ___, ...shorter } = told
+    if (shorter.items === false) delete shorter.items
+    addLength(tuple._zod.def as never, shorter)
+    assert.equal(shorter, told)
   }
 })
 
