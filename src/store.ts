@@ -308,8 +308,7 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
     } finally {
       // The last cut may have been asked for just before: nobody reads on when the engine is gone.
       this.#running.releaseAll()
-      await engine.close()
-      directory.release()
+      await engine.close().finally(() => directory.release())
       reached('close.afterEngine')
     }
   }

@@ -53,6 +53,7 @@ async function importAll(importer: Importer, place: string, terminal: Terminal):
 function told(importer: Importer, location: string, problem: Error | undefined, terminal: Terminal): number {
   const { imported } = importer
   const isNothing = imported.lines === 0
+  if (importer.endDamaged !== undefined) terminal.note(printable(importer.endDamaged.message))
   const where = isNothing
     ? 'nothing was imported'
     : `lines 1 to ${imported.lines} were imported, and nothing behind them; correct it and import again`
@@ -68,7 +69,6 @@ function told(importer: Importer, location: string, problem: Error | undefined, 
   } else {
     terminal.print(summaryOf(importer, location))
   }
-  if (importer.endDamaged !== undefined) terminal.note(printable(importer.endDamaged.message))
   if (imported.outOfOrder > 0) {
     const what = counted(imported.outOfOrder, 'timer comes', 'timers come')
     terminal.note(

@@ -101,8 +101,7 @@ export class StoreWriter {
       }
       await leave(this.#pipeline, engine, retention, newest)
     } finally {
-      await engine.close()
-      directory.release()
+      await engine.close().finally(() => directory.release())
     }
   }
 

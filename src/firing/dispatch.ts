@@ -1,7 +1,8 @@
 /**
  * Running the handlers of timers in hand, one after the other, in firing order.
  *
- * - Before a handler runs, its timer stands: nothing that was called before, decided or not, removes or changes it.
+ * - Before a handler runs, its timer stands: nothing that was called before, decided or not, removes it, nor changes it,
+ *   but where it is changed without an end: then it fires in between, stays, and fires again.
  * - A batch gives way to whatever is to fire before it: what handlers registered, and what was called meanwhile.
  * - Removals commit in groups while the next handlers run; a timer is in hand until its own is durable.
  */
@@ -14,6 +15,7 @@ import type { StoredTimer } from '../timer/stored.ts'
 import { type ContextParts, RunContext } from './context.ts'
 import type { DueTimer } from './due.ts'
 import type { AnyHandler } from './handler.ts'
+import { HeldTurns } from './heldturns.ts'
 import { HandlerMark } from './inside.ts'
 import { removeIfOrphan } from './orphans.ts'
 import type { Recording } from './recording.ts'
@@ -49,9 +51,6 @@ class Failure {
 /** A slice's end is looked for before every so many handlers: it is never much longer than asked. */
 const TIMERS_BETWEEN_RESTS = 8
 
-/** How often in a row a timer waits for undecided calls that touch it. */
-const MAX_WAITS_FOR_CALLS = 3
-
 export class Dispatcher {
   readonly retries = new Retries()
   readonly #parts: DispatchParts
@@ -65,8 +64,7 @@ export class Dispatcher {
   #handled = 0
   /** Whether a handler that has not returned at once is running. */
   #running = false
-  /** The timer that waited last for calls that touch it, and how often in a row. */
-  #held: { identity: string; times: number } | undefined
+  readonly #held = new HeldTurns()
 
   constructor(
     parts: DispatchParts,
@@ -104,6 +102,24 @@ export class Dispatcher {
 
   /** Runs the handlers of a batch, in order; true: it gave the rest back. */
   async #fireBatch(batch: DueTimer[], reading: Promise<Standing[]>, bound: () => number): Promise<boolean> {
+    const aside: DueTimer[] = []
+    try {
+      return await this.#fireInOrder(batch, reading, bound, aside)
+    } finally {
+      if (aside.length > 0) {
+        await this.#parts.pipeline.barrier()
+        this.giveBack(aside, 0)
+      }
+    }
+  }
+
+  /** `aside` takes timers that undecided calls remove, again and again: whatever is registered instead has its own turn. */
+  async #fireInOrder(
+    batch: DueTimer[],
+    reading: Promise<Standing[]>,
+    bound: () => number,
+    aside: DueTimer[],
+  ): Promise<boolean> {
     const standings = await reading
     for (let i = 0; i < batch.length; i++) {
       const rest = i % TIMERS_BETWEEN_RESTS === 0 ? this.#parts.slices.rest() : undefined
@@ -118,14 +134,19 @@ export class Dispatcher {
       }
       if (this.#parts.pipeline.standings.isTouched(timer.identity)) {
         // A call made before its turn will remove or change it: that comes first.
-        if (this.#waitsForCalls(timer)) {
+        if (this.#held.mayPass(timer.identity)) {
           this.giveBack(batch, i)
           await this.#parts.pipeline.barrier()
           return true
         }
+        if (this.#parts.pipeline.standings.isRemoved(timer.identity)) {
+          aside.push(timer)
+          continue
+        }
         // As if it were registered while its handler runs: with another payload it stays, and fires again.
         timer.stale = true
       }
+      this.#held.forget(timer.identity)
       const standing = timer.stale ? this.#parts.pipeline.standings.now(timer.identity) : standings[i]
       if (standing?.orderText !== timer.orderText) {
         if (standing === undefined) this.retries.forget(timer.identity)
@@ -167,19 +188,6 @@ export class Dispatcher {
     return false
   }
 
-  /**
-   * Whether a timer that undecided calls touch waits for them. Where they go on and on, and leave it there, it has its turn
-   * after some of them: it would hold up all behind it.
-   */
-  #waitsForCalls({ identity }: DueTimer): boolean {
-    const times = this.#held?.identity === identity ? this.#held.times + 1 : 1
-    this.#held = { identity, times }
-    if (times <= MAX_WAITS_FOR_CALLS || this.#parts.pipeline.standings.undecided(identity) !== true)
-      return true
-    this.#held = undefined
-    return false
-  }
-
   /** Whether something is to fire before this timer, or it is not due: nothing is any more, or the clock was set back. */
   #mustGiveWay(timer: DueTimer, boundMs: number): boolean {
     if (this.#parts.isEnding() || timer.timestamp > boundMs) return true
@@ -207,7 +215,6 @@ export class Dispatcher {
   }
 
   #submitRemoval(timer: DueTimer, standing: StoredTimer, recording: Recording | undefined): void {
-    this.#held = undefined
     if (recording !== undefined) {
       const isEventTime = this.#queue.domain === 'eventTime'
       this.#removals.noteRegistered(
@@ -233,6 +240,11 @@ export class Dispatcher {
       this.#window.add(timer)
       this.#parts.onReady()
     }
+  }
+
+  /** Nothing is due any more: nothing was held up. */
+  caughtUp(): void {
+    this.#held.clear()
   }
 
   /** Resolves when at most `most` removals are under way. */

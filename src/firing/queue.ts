@@ -161,6 +161,7 @@ export class QueueFiring implements QueueListener {
     }
     if (next !== undefined) this.#dispatcher.giveBack(next.timers, 0)
     this.window.caughtUp()
+    this.#dispatcher.caughtUp()
     this.#low.raise(this.window)
     return { succeeded: fired, isSettling: this.isSettling }
   }

@@ -11,6 +11,10 @@ import { NamesBehind } from './namesbehind.ts'
 interface Effect {
   sequence: number
   there: boolean
+  /** The last call that removes it, by its name or before a replace keeps it; -1: none does. */
+  removedAt: number
+  /** The replace that keeps it, and removes what else is behind its prefix; -1: none does. */
+  keptAt: number
 }
 
 /** What undecided calls leave of the timers behind a prefix, as it was at one moment. */
@@ -65,14 +69,23 @@ export class CallEffects {
   on(identity: string, first: number): boolean | undefined {
     const effect = this.#effects.get(identity)
     const known = effect !== undefined && effect.sequence >= first ? effect : undefined
-    if (this.#ranges.size > 0) {
-      const range = Math.max(
-        this.#ranges.get(keyPart(identity)) ?? -1,
-        this.#ranges.get(namespacePart(identity)) ?? -1,
-      )
-      if (range >= first && range > (known?.sequence ?? -1)) return false
-    }
+    const range = this.#lastRange(identity)
+    if (range >= first && range > (known?.sequence ?? -1)) return false
     return known?.there
+  }
+
+  /** Whether one of the calls from `first` on removes the timer that stands, though another may register it anew. */
+  removes(identity: string, first: number): boolean {
+    const { removedAt = -1, keptAt = -1 } = this.#effects.get(identity) ?? {}
+    const range = this.#lastRange(identity)
+    return removedAt >= first || (range >= first && range !== keptAt)
+  }
+
+  /** The last call that removes everything behind a prefix of an identity; -1: none does. */
+  #lastRange(identity: string): number {
+    if (this.#ranges.size === 0) return -1
+    const ofKey = this.#ranges.get(keyPart(identity)) ?? -1
+    return Math.max(ofKey, this.#ranges.get(namespacePart(identity)) ?? -1)
   }
 
   /** What the calls from `first` on leave of the timers behind a prefix: a key, or a key and namespace. */
@@ -108,9 +121,7 @@ export class CallEffects {
         this.#clear(call.prefix, sequence)
         break
       case 'replace':
-        this.#clear(call.prefix, sequence)
-        // Half a step later: its own timer stands after the others went.
-        this.#set(call.identity, sequence + step / 2, true)
+        this.#keep(call.identity, call.prefix, sequence, step)
         break
       case 'fire':
         this.#set(call.identity, sequence, false)
@@ -128,7 +139,23 @@ export class CallEffects {
   }
 
   #set(identity: string, sequence: number, there: boolean): void {
-    this.#effects.set(identity, { sequence, there })
+    const { removedAt = -1, keptAt = -1 } = this.#effects.get(identity) ?? {}
+    this.#effects.set(identity, { sequence, there, removedAt: there ? removedAt : sequence, keptAt })
+    this.#names.add(identity)
+  }
+
+  /** Removes all behind a prefix but one, which stands half a step after the others went. */
+  #keep(identity: string, prefix: string, sequence: number, step: number): void {
+    const { removedAt = -1, keptAt = -1 } = this.#effects.get(identity) ?? {}
+    const range = this.#lastRange(identity)
+    const before = Math.max(removedAt, range === keptAt ? -1 : range)
+    this.#clear(prefix, sequence)
+    this.#effects.set(identity, {
+      sequence: sequence + step / 2,
+      there: true,
+      removedAt: before,
+      keptAt: sequence,
+    })
     this.#names.add(identity)
   }
 

@@ -174,6 +174,11 @@ export class CallQueue {
     return this.#effects.on(identity, this.#indexed())
   }
 
+  /** Whether an undecided call removes the timer that stands, though another may register it anew. */
+  removes(identity: string): boolean {
+    return this.#effects.removes(identity, this.#indexed())
+  }
+
   /** What the undecided calls leave of the timers behind a prefix (a key, or a key and namespace), as of now. */
   effectsBehind(prefix: string): Undecided {
     return this.#effects.behind(prefix, this.#indexed())

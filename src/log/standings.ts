@@ -42,6 +42,11 @@ export class Standings {
     return this.#parts.calls.touches(identity)
   }
 
+  /** Whether a call that is not decided yet removes the timer that stands, though another may register it anew. */
+  isRemoved(identity: string): boolean {
+    return this.#parts.calls.removes(identity)
+  }
+
   /** A timer, decided calls included, read at once. */
   now(identity: string): Standing {
     const { decidedChanges, engine } = this.#parts

@@ -142,8 +142,8 @@ function addMarks(schema: z.core.$ZodType, jsonSchema: Record<string, unknown>):
 }
 
 /**
- * How long a tuple may be. JSON Schema's `prefixItems` does not say it; zod does from 4.5 on, and must mean the same before:
- * a service may be started with another version of it.
+ * How long a tuple may be. `prefixItems` does not say it; zod does from 4.5 on, and must mean the same before: a service
+ * may be started with another version of it.
  */
 export function addLength({ items, rest }: z.core.$ZodTupleDef, jsonSchema: Record<string, unknown>): void {
   const least = items.findLastIndex((item) => item._zod.optin === undefined) + 1

@@ -700,6 +700,73 @@ test('9. a due timer that is registered again and again has its turn', async () 
   })
 })
 
+test('9. one that is deleted and registered again and again holds up nothing, and what was deleted does not fire', async () => {
+  for (const remove of ['delete', 'deleteAll'] as const) {
+    await withStore({}, async (store) => {
+      const fired: string[] = []
+      const orders = await store.service('orders', {
+        payload: z.int(),
+        onEventTime: ({ key, payload }) => {
+          fired.push(`${key} ${payload}`)
+        },
+      })
+      const { eventTime } = orders
+      const hot = { key: 'hot', timestamp: 1 }
+      await eventTime.registerMany([
+        { ...hot, payload: 0 },
+        { key: 'other', timestamp: 2, payload: 0 },
+      ])
+      const deleted: string[] = []
+      const registering = async () => {
+        for (let n = 1; n <= 300 && fired.length === 0; n++) {
+          const removed = remove === 'delete' ? eventTime.delete(hot) : eventTime.deleteAll({ key: 'hot' })
+          await eventTime.register({ ...hot, payload: n })
+          if (Number(await removed) === 1) deleted.push(`hot ${n - 1}`)
+        }
+      }
+      const registered = registering()
+      const advanced = orders.advanceWatermark(10)
+      await registered
+      assert.ok(fired.length > 0, 'nothing had its turn')
+      await advanced
+      assert.ok(fired.includes('other 0'))
+      assert.equal(
+        fired.filter((name) => deleted.includes(name)),
+        [],
+      )
+      assert.is(eventTime.count, 0)
+    })
+  }
+})
+
+test('9. nor does one that is registered again and again beside others that fire', async () => {
+  await withStore({}, async (store) => {
+    const fired: string[] = []
+    const orders = await store.service('orders', {
+      payload: z.int(),
+      onEventTime: ({ key }) => {
+        fired.push(key)
+      },
+    })
+    const { eventTime } = orders
+    const hot = { key: 'hot', timestamp: 1 }
+    await eventTime.register({ ...hot, payload: 0 })
+    const registering = async () => {
+      for (let n = 1; n <= 300 && !fired.includes('hot'); n++) {
+        const late = eventTime.register({ key: `late ${n}`, timestamp: 0, payload: n })
+        await eventTime.register({ ...hot, payload: n })
+        await late
+      }
+    }
+    const registered = registering()
+    const advanced = orders.advanceWatermark(10)
+    await registered
+    assert.ok(fired.includes('hot'))
+    await advanced
+    assert.is(eventTime.count, 0)
+  })
+})
+
 test('11. of two errors at once, a listener that hears one leaves the other to be a warning', async () => {
   const clock = new ManualClock(0)
   const warnings: Error[] = []
