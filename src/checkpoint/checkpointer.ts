@@ -200,7 +200,8 @@ export class Checkpointer {
     const last = this.#lastCut
     const nowMs = this.#parts.options.clock.now()
     const createdMs = version === last.version ? Math.max(nowMs, last.createdMs + 1) : nowMs
-    this.#lastCut = { version, createdMs }
+    // What a clock gives that is no time is refused when it is written, and must not stay.
+    if (Number.isSafeInteger(createdMs)) this.#lastCut = { version, createdMs }
     return createdMs
   }
 
