@@ -304,21 +304,13 @@ export class TimerStore extends EventEmitter<{ error: [TidemarkError] }> {
       await this.#checkpointer.close()
       reached('close.afterWriters')
       // All that was acknowledged is written: where no more can be, the next opening only has more to read.
-      if (healthy) await this.#leave().catch((error) => this.#tell(error))
+      if (healthy) await leave(this.#pipeline, this.#opened).catch((error) => this.#tell(error))
     } finally {
       // The last cut may have been asked for just before: nobody reads on when the engine is gone.
       this.#running.releaseAll()
       await engine.close().finally(() => directory.release())
       reached('close.afterEngine')
     }
-  }
-
-  /** Leaves a log that is short, and says how far it goes. */
-  async #leave(): Promise<void> {
-    const { engine, directory, retention, platform, record, state } = this.#opened
-    const { files } = platform
-    const newest = { files, realPath: directory.realPath, record, version: state.decidedVersion }
-    await leave(this.#pipeline, engine, retention, newest)
   }
 
   #refusal(): TidemarkError | undefined {

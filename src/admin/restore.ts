@@ -102,15 +102,14 @@ async function keyGroupsOf(
   const share = /^(\d{1,5})\/(\d{1,5})$/.exec(text)
   const open = /^(\d{1,5})-$/.exec(text)
   if (share === null && open === null) return keyGroupsValue('key-groups', text)
-  let maxParallelism = 0
-  let last = 0
-  for (const place of places) {
-    const info = await readCheckpointInfo(await fileWithVersion(place, version))
-    // Where sources differ in it, the restore itself refuses them.
-    maxParallelism = info.maxParallelism
-    last = Math.max(last, info.keyGroups.end)
+  const infoOf = async (place: string) => readCheckpointInfo(await fileWithVersion(place, version))
+  if (open !== null) {
+    const start = Number(open[1])
+    const infos = await Promise.all(places.map(infoOf))
+    return { start, end: Math.max(start, ...infos.map(({ keyGroups }) => keyGroups.end)) }
   }
-  if (open !== null) return { start: Number(open[1]), end: Math.max(Number(open[1]), last) }
+  // Where sources differ in it, the restore itself refuses them.
+  const { maxParallelism } = await infoOf(places[0]!)
   const [instance, parallelism] = [Number(share![1]), Number(share![2])]
   if (parallelism >= 1 && parallelism <= maxParallelism && instance < parallelism) {
     return keyGroupRange(maxParallelism, parallelism, instance)

@@ -6,7 +6,6 @@
 import { systemClock } from '../clock.ts'
 import type { StoreRecord } from '../engine/migration.ts'
 import type { TidemarkError } from '../errors.ts'
-import { systemFiles } from '../files.ts'
 import type { Call, Settle, TimerCall } from '../log/calls.ts'
 import { leave } from '../log/close.ts'
 import { CommitPipeline } from '../log/pipeline.ts'
@@ -89,17 +88,9 @@ export class StoreWriter {
 
   /** Writes what is under way, and leaves the store as a clean close does. */
   async close(): Promise<void> {
-    const { engine, directory, retention, record, state } = this.#opened
+    const { engine, directory } = this.#opened
     try {
-      const isHealthy = await this.#pipeline.end()
-      if (!isHealthy) return
-      const newest = {
-        files: systemFiles,
-        realPath: directory.realPath,
-        record,
-        version: state.decidedVersion,
-      }
-      await leave(this.#pipeline, engine, retention, newest)
+      if (await this.#pipeline.end()) await leave(this.#pipeline, this.#opened)
     } finally {
       await engine.close().finally(() => directory.release())
     }

@@ -6,25 +6,35 @@
  */
 import type { Engine } from '../engine/engine.ts'
 import { logKey, META_TRIMMED } from '../engine/keyspaces.ts'
+import type { StoreRecord } from '../engine/migration.ts'
+import type { Files } from '../files.ts'
 import { reached } from '../steps.ts'
 import { verifiedBody, withChecksum } from '../timer/checksum.ts'
 import { countLength, decodeCount, encodeCount } from '../timer/text.ts'
-import { type NewestOf, noteNewest } from './newest.ts'
+import { noteNewest } from './newest.ts'
 import type { CommitPipeline } from './pipeline.ts'
 import type { KeptLog, LogRetention } from './retention.ts'
+import type { StoreState } from './state.ts'
 
 const TRIM_BATCH_ENTRIES = 10_000
 
+/** What of an open store a close needs. */
+export interface LeftStore {
+  platform: { files: Files }
+  directory: { realPath: string }
+  engine: Engine
+  record: StoreRecord
+  state: StoreState
+  retention: LogRetention
+}
+
 /** Once nothing is under way, and nothing will be. */
-export async function leave(
-  pipeline: CommitPipeline,
-  engine: Engine,
-  retention: LogRetention,
-  newest: NewestOf,
-): Promise<void> {
+export async function leave(pipeline: CommitPipeline, left: LeftStore): Promise<void> {
+  const { platform, directory, engine, record, state, retention } = left
   await pipeline.spillAlone()
   await trimOnClose(engine, retention)
-  await noteNewest(newest)
+  const { files } = platform
+  await noteNewest({ files, realPath: directory.realPath, record, version: state.decidedVersion })
 }
 
 /**

@@ -984,6 +984,31 @@ test('the one just taken stays, though nothing was committed since the last and 
   }
 })
 
+test('what builds on another of its version is listed and restored as the newer, though the clock was set back', async () => {
+  await withDirectory(async (parent) => {
+    const [location, directory] = [join(parent, 'store'), join(parent, 'checkpoints')]
+    const taken: string[] = []
+    for (const nowMs of [5000, 1000]) {
+      await inStore(location, { clock: new ManualClock(nowMs) }, async (store) => {
+        if (nowMs === 5000) await registerIn(store)
+        const { id } = await store.checkpoint(directory, { incremental: true, metadata: { nowMs } })
+        taken.push(id)
+      })
+    }
+    const { checkpoints } = await listCheckpoints(directory)
+    assert.equal(
+      checkpoints.map(({ id, kind }) => [id, kind]),
+      [
+        [taken[0], 'full'],
+        [taken[1], 'incremental'],
+      ],
+    )
+    assert.is(checkpoints[0]!.version, checkpoints[1]!.version)
+    const { metadata } = await TimerStore.restore(directory, join(parent, 'restored'))
+    assert.equal(metadata, { nowMs: 1000 })
+  })
+})
+
 test('of several at once, of one version, the one that was cut last stays', async () => {
   await withRunning({ intervalMs: 3_600_000, maxConcurrent: 4 }, async ({ store, directory, register }) => {
     await register()
